@@ -1,0 +1,68 @@
+"""Build hook: compiles `protos/` to one descriptor set and extracts the Kubernetes field schemas.
+
+Both results are data files inside packages, made at build time so that an installed Pilothouse needs neither protoc
+nor `kubernetes-validate`. `make` runs this file directly for a checkout; hatchling runs it for a wheel.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+import pathlib
+import sys
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+ROOT = pathlib.Path(__file__).resolve().parent
+DESCRIPTORS = ROOT / "protos" / "descriptors.binpb"
+SCHEMAS = ROOT / "machinery" / "schema" / "kubernetes.json.gz"
+KUBERNETES_MINOR = "v1.37.0"
+
+
+class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's generic is for its own configs
+    """Runs before the wheel (or the editable install) is assembled."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        compile_protos()
+        extract_schemas()
+
+
+def compile_protos() -> None:
+    """Write one FileDescriptorSet of every `.proto` below `protos/`. Raises SystemExit when protoc refuses one."""
+    import grpc_tools
+    from grpc_tools import protoc
+
+    sources = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "protos").rglob("*.proto"))
+    well_known = pathlib.Path(grpc_tools.__file__).parent / "_proto"
+    code = protoc.main(
+        [
+            "protoc",
+            f"--proto_path={ROOT}",
+            f"--proto_path={well_known}",
+            "--include_imports",
+            f"--descriptor_set_out={DESCRIPTORS}",
+            *(str(ROOT / source) for source in sources),
+        ]
+    )
+    if code != 0:
+        raise SystemExit(f"protoc failed with exit code {code}")
+
+
+def extract_schemas() -> None:
+    """Write the definitions of one Kubernetes minor, without the JSON-schema dressing that we do not use."""
+    spec = importlib.util.find_spec("kubernetes_validate")
+    if spec is None or spec.origin is None:
+        raise SystemExit("kubernetes-validate is not installed: it is needed to build, not to run")
+    source = pathlib.Path(spec.origin).parent / "kubernetes-json-schema" / f"{KUBERNETES_MINOR}-local"
+    document = json.loads((source / "_definitions.json").read_text())
+    packed = json.dumps({"version": KUBERNETES_MINOR, "definitions": document["$defs"]}, separators=(",", ":"))
+    # mtime 0: the same input builds the same bytes
+    SCHEMAS.write_bytes(gzip.compress(packed.encode(), compresslevel=9, mtime=0))
+
+
+if __name__ == "__main__":
+    compile_protos()
+    extract_schemas()
+    sys.exit(0)
