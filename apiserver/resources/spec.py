@@ -24,7 +24,7 @@ ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "up
 class Column:
     """One column of a Table: kubectl shows priority 0, and the rest with `-o wide`.
 
-    cell: the object -> str, int or bool. A clock-dependent cell (Age) answers the timestamp; the table turns it to an age.
+    cell: the object -> str, int or bool. A cell with `age` answers the timestamp, and the table turns it to an age.
     """
 
     name: str
@@ -53,7 +53,7 @@ class ResourceSpec:
     structural: a custom resource's structural schema; None for built-in kinds.
     storage: the part of the etcd key after /registry ("pods", "services/specs", "minions", "GROUP/RESOURCE");
         "" for kinds that are answered and never stored (reviews).
-    selectable: field selectors this kind takes beyond metadata.name and metadata.namespace: label -> value of an object.
+    selectable: field selectors this kind takes beyond metadata.name and .namespace: label -> value of an object.
     """
 
     gvr: GVR

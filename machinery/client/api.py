@@ -36,7 +36,7 @@ class Representation(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list. `continue_token` is "" on the last page; `remaining` is None when the server did not count."""
+    """One page of a list. `continue_token` is "" on the last page; `remaining` is None when it was not counted."""
 
     items: Sequence[Object]
     resource_version: str
