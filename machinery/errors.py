@@ -222,7 +222,7 @@ _BY_REASON: Mapping[str, type[ApiError]] = {
 
 
 _BY_CODE: Mapping[int, type[ApiError]] = {
-    cls.code: cls for cls in reversed(_BY_REASON.values()) if cls is not AlreadyExists
+    cls.code: cls for cls in reversed(list(_BY_REASON.values())) if cls is not AlreadyExists
 }
 
 
