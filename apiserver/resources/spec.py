@@ -53,6 +53,8 @@ class ResourceSpec:
     structural: a custom resource's structural schema; None for built-in kinds.
     storage: the part of the etcd key after /registry ("pods", "services/specs", "minions", "GROUP/RESOURCE");
         "" for kinds that are answered and never stored (reviews).
+    stored_as: the kind that is stored when it is another one (autoscaling/v1 as v2); then
+        `to_storage` and `from_storage` translate whole objects (their argument stays); both rows share `storage`.
     selectable: field selectors this kind takes beyond metadata.name and .namespace: label -> value of an object.
     """
 
@@ -71,6 +73,9 @@ class ResourceSpec:
     columns: Sequence[Column] = ()
     selectable: Mapping[str, Callable[[Object], str]] = field(default_factory=dict)
     list_kind: str = ""
+    stored_as: GVK | None = None
+    to_storage: Callable[[Object], Object] | None = None
+    from_storage: Callable[[Object], Object] | None = None
 
     @property
     def gvk(self) -> GVK:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from machinery.errors import FieldError
+from machinery.objects.names import is_dns_subdomain
 
 if TYPE_CHECKING:
     from apiserver.verbs.context import RequestContext
@@ -30,6 +31,13 @@ class Strategy:
 
     generation = True
     """Whether metadata.generation counts changes of the spec."""
+
+    orphans_by_default = False
+    """Whether dependents stay when a deletion names no propagation policy (batch/v1 Job, v1 ReplicationController)."""
+
+    def name_problems(self, name: str) -> list[str]:
+        """What is wrong with a name of this kind, in upstream's words: by default it must be a DNS subdomain."""
+        return is_dns_subdomain(name)
 
     def default(self, obj: Object) -> None:
         """Fill in what the user left out. Called on every write, after decoding and before admission."""

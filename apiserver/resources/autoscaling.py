@@ -1,0 +1,32 @@
+"""The autoscaling group: one kind in two versions, stored as v2."""
+
+from __future__ import annotations
+
+from apiserver.resources.hpa_versions import to_v1, to_v2
+from apiserver.resources.rows import ALL, STATUS, built_in
+from apiserver.resources.rules import Rules
+from machinery.objects.gvk import GVK
+
+ROWS = (
+    built_in(
+        "autoscaling/v2",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        short=("hpa",),
+        categories=ALL,
+        subresources=(STATUS,),
+        strategy=Rules(generation=False),
+    ),
+    built_in(
+        "autoscaling/v1",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        short=("hpa",),
+        categories=ALL,
+        subresources=(STATUS,),
+        strategy=Rules(generation=False),
+        stored_as=GVK("autoscaling", "v2", "HorizontalPodAutoscaler"),
+        to_storage=to_v2,
+        from_storage=to_v1,
+    ),
+)

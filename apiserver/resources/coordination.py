@@ -1,0 +1,15 @@
+"""The coordination.k8s.io group: leases."""
+
+from __future__ import annotations
+
+from apiserver.resources.rows import built_in
+from apiserver.resources.rules import Rules
+
+ROWS = (
+    built_in(
+        "coordination.k8s.io/v1",
+        "Lease",
+        "leases",
+        strategy=Rules(status=False, generation=False, create_on_update=True, unconditional=False),
+    ),
+)
