@@ -1,0 +1,83 @@
+"""What a command works with: the chosen context, a client for it, its resources, and where output goes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from cli.errors import CliError
+from cli.flags import Parsed
+from cli.resources import AGGREGATED, Mapper, from_discovery
+
+if TYPE_CHECKING:
+    from machinery.client.kubeconfig import KubeConfig
+
+    from machinery.client.api import Client
+
+
+class Session:
+    """One command's connection to one cluster; nothing is read or dialled before it is asked for."""
+
+    def __init__(self, parsed: Parsed) -> None:
+        self._flags = parsed
+        self._client: Client | None = None
+        self._mapper: Mapper | None = None
+        self._config: KubeConfig | None = None
+
+    @property
+    def config(self) -> KubeConfig:
+        """The kubeconfig that --kubeconfig, KUBECONFIG or ~/.kube/config name, merged as kubectl merges."""
+        if self._config is None:
+            from machinery.client import kubeconfig
+
+            try:
+                self._config = kubeconfig.load(self._flags["kubeconfig"] or None)
+            except kubeconfig.KubeConfigError as error:
+                raise CliError(str(error)) from None
+        return self._config
+
+    @property
+    def namespace(self) -> str:
+        """--namespace, else the context's, else "default"."""
+        return str(self._flags["namespace"] or self.config.namespace(self._flags["context"] or None) or "default")
+
+    @property
+    def namespace_given(self) -> bool:
+        return bool(self._flags["namespace"])
+
+    async def client(self) -> Client:
+        """A client for the chosen context. Raises CliError when the context does not say where its gRPC API is."""
+        if self._client is None:
+            from cli.connect import connect
+
+            self._client = connect(self.config, self._flags)
+        return self._client
+
+    async def mapper(self) -> Mapper:
+        """The resources of the server, by its discovery."""
+        if self._mapper is None:
+            client = await self.client()
+            documents = await asyncio.gather(
+                client.document("/api", accept=AGGREGATED), client.document("/apis", accept=AGGREGATED)
+            )
+            self._mapper = from_discovery(orjson.loads(document) for document in documents)
+        return self._mapper
+
+    def warn(self) -> None:
+        """Print the server's warnings, as kubectl does."""
+        if self._client is not None:
+            for warning in self._client.take_warnings():
+                print(f"Warning: {warning}", file=sys.stderr)
+
+    async def close(self) -> None:
+        self.warn()
+        if self._client is not None:
+            await self._client.close()
+
+
+def say(*parts: Any) -> None:
+    """A line for the user on standard output, at once."""
+    print(*parts, flush=True)

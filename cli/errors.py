@@ -1,0 +1,54 @@
+"""How a command ends when it cannot do what was asked.
+
+    CliError (exit 1)
+    ├── UsageError      the words of the call are off; says where help is
+    └── ServerError     the server answered with a Status; printed as kubectl prints it
+
+`main` prints them on standard error and exits with `exit_code`. Nothing else reaches the user but these.
+"""
+
+from __future__ import annotations
+
+from machinery.errors import ApiError
+
+
+class CliError(Exception):
+    """A message for the user, and the exit code. `hint` is what to do next, "" when the message says it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "", exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        if exit_code is not None:
+            self.exit_code = exit_code
+
+    def render(self) -> str:
+        lines = [self.message if self.message.startswith("error:") else f"error: {self.message}"]
+        if self.hint:
+            lines.append(self.hint)
+        return "\n".join(lines)
+
+
+class UsageError(CliError):
+    """The call itself is wrong."""
+
+
+class ServerError(CliError):
+    """What the server said, in kubectl's words: `Error from server (NotFound): pods "x" not found`."""
+
+    def __init__(self, error: ApiError, *, doing: str = "") -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.doing = doing
+
+    def render(self) -> str:
+        error = self.error
+        reason = f" ({error.reason})" if error.reason else ""
+        doing = f"{self.doing}: " if self.doing else ""
+        if error.code == 422:
+            return f"{doing}{error.message}" if self.doing else f"The request is invalid: {error.message}"
+        if error.code == 401:
+            return f"error: You must be logged in to the server ({error.message})"
+        return f"Error from server{reason}: {doing}{error.message}"

@@ -1,0 +1,158 @@
+"""From the words on the command line to a command, and from its end to an exit code.
+
+Modules of commands are imported only when their command is called: `pilot get` must not pay for what `pilot up` needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from cli.command import GLOBAL_FLAGS, Command, global_help, help_text
+from cli.errors import CliError, ServerError, UsageError
+from cli.flags import Parsed, first_argument, parse
+
+# group -> command -> (module below cli.commands, one line). The help of `pilot` itself imports none of them.
+COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "Clusters": {
+        "up": ("up", "Run a whole cluster in one process on this machine"),
+        "down": ("up", "End a cluster that 'pilot up' runs"),
+        "init": ("init", "Set up a control plane on this host and run it"),
+        "join": ("join", "Make this host a node of a cluster"),
+        "token": ("token", "Manage the bootstrap tokens that hosts join with"),
+        "config": ("config", "Modify kubeconfig files"),
+    },
+    "Basic": {
+        "get": ("get", "Display one or many resources"),
+        "describe": ("describe", "Show details of a specific resource or group of resources"),
+        "create": ("create", "Create a resource from a file or from stdin"),
+        "apply": ("apply", "Apply a configuration to a resource by file name or stdin"),
+        "delete": ("delete", "Delete resources by file names, stdin, resources and names, or by a selector"),
+        "edit": ("edit", "Edit a resource on the server"),
+        "patch": ("patch", "Update fields of a resource"),
+        "label": ("label", "Update the labels on a resource"),
+        "annotate": ("annotate", "Update the annotations on a resource"),
+        "explain": ("explain", "Get documentation for a resource"),
+    },
+    "Workloads": {
+        "scale": ("scale", "Set a new size for a deployment, replica set, or stateful set"),
+        "rollout": ("rollout", "Manage the rollout of a resource"),
+        "logs": ("logs", "Print the logs for a container in a pod"),
+        "wait": ("wait", "Wait for a specific condition on one or many resources"),
+    },
+    "Cluster management": {
+        "cordon": ("cordon", "Mark node as unschedulable"),
+        "uncordon": ("cordon", "Mark node as schedulable"),
+        "drain": ("drain", "Drain node in preparation for maintenance"),
+        "units": ("units", "See and steer the controllers"),
+        "tree": ("tree", "Show the tree of actors"),
+    },
+    "Other": {
+        "api-resources": ("api_resources", "Print the supported API resources on the server"),
+        "api-versions": (
+            "api_versions",
+            'Print the supported API versions on the server, in the form of "group/version"',
+        ),
+        "auth": ("auth", "Inspect authorization"),
+        "version": ("version", "Print the client and server version information"),
+    },
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line. Answers the exit code; never raises for what a user or a server can do wrong."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(words)
+    except CliError as error:
+        print(error.render(), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # the reader of a pipe (head, say) went away: not our error, and nothing more can be printed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _dispatch(words: list[str]) -> int:
+    index = first_argument(words, GLOBAL_FLAGS)
+    if index is None or words[index] in ("help", "options"):
+        asked = words[index] if index is not None else ""
+        if asked == "help" and len(words) > index + 1:  # type: ignore[operator]  # asked is "help" only with an index
+            return _dispatch([*words[index + 1 :], "--help"])  # type: ignore[operator]  # as above
+        print(global_help() if asked == "options" else _overview())
+        return 0
+    name = words.pop(index)
+    command, path = _find(name), f"pilot {name}"
+    while command.subcommands:
+        at = first_argument(words, (*GLOBAL_FLAGS, *command.flags))
+        found = command.subcommands.get(words[at]) if at is not None else None
+        if found is None:
+            if at is not None and command.run is None:
+                raise UsageError(f'unknown command "{words[at]}" for "{path}"', hint=f"See '{path} --help' for usage.")
+            break
+        path = f"{path} {words.pop(at)}" if at is not None else path
+        command = found
+    parsed = _parse(command, path, words)
+    if parsed["help"] or command.run is None:
+        print(help_text(command, path))
+        return 0
+    return asyncio.run(_run(command, path, parsed))
+
+
+def _parse(command: Command, path: str, words: Sequence[str]) -> Parsed:
+    own = {flag.short for flag in command.flags if flag.short}
+    taken = {flag.name for flag in command.flags}
+    inherited = [flag for flag in GLOBAL_FLAGS if flag.name not in taken and flag.short not in own]
+    inherited += [
+        type(flag)(flag.name, flag.help, "", flag.kind, flag.default, flag.bare)
+        for flag in GLOBAL_FLAGS
+        if flag.name not in taken and flag.short in own
+    ]
+    try:
+        return parse(words, (*command.flags, *inherited))
+    except UsageError as error:
+        raise UsageError(error.message, hint=f"See '{path} --help' for usage.") from None
+
+
+async def _run(command: Command, path: str, parsed: Parsed) -> int:
+    from cli.context import Session
+    from machinery.errors import ApiError
+
+    logging.basicConfig(level=logging.DEBUG if parsed["v"] > 1 else logging.INFO if parsed["v"] else logging.WARNING)
+    assert command.run is not None, "groups without a function are answered with their help"
+    session = Session(parsed)
+    try:
+        return await command.run(session, parsed) or 0
+    except ApiError as error:
+        raise ServerError(error) from None
+    except UsageError as error:
+        raise UsageError(error.message, hint=error.hint or f"See '{path} --help' for usage.") from None
+    finally:
+        await session.close()
+
+
+def _find(name: str) -> Command:
+    for commands in COMMANDS.values():
+        if name in commands:
+            module = importlib.import_module(f"cli.commands.{commands[name][0]}")
+            found: Command = module.COMMANDS[name] if hasattr(module, "COMMANDS") else module.COMMAND
+            return found
+    names = [known for commands in COMMANDS.values() for known in commands]
+    near = difflib.get_close_matches(name, names, n=3)
+    hint = "Did you mean this?\n" + "\n".join(f"\t{known}" for known in near) if near else "See 'pilot --help'."
+    raise UsageError(f'unknown command "{name}" for "pilot"', hint=hint)
+
+
+def _overview() -> str:
+    lines = ["pilot runs and manages Kubernetes clusters.", ""]
+    for group, commands in COMMANDS.items():
+        lines += [f"{group}:", *(f"  {name:<16}{summary}" for name, (_, summary) in commands.items()), ""]
+    lines += ['Use "pilot <command> --help" for more information about a given command.']
+    return "\n".join(lines)
