@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from machinery.objects.gvk import GVK, GVR
@@ -25,6 +26,7 @@ class Column:
     """One column of a Table: kubectl shows priority 0, and the rest with `-o wide`.
 
     cell: the object -> str, int or bool. A cell with `age` answers the timestamp, and the table turns it to an age.
+    timed: for a cell that depends on the time otherwise ("3 (5m ago)"): (object, now) -> cell; used instead of `cell`.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Column:
     format: str = ""
     priority: int = 0
     age: bool = False
+    timed: Callable[[Object, datetime], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
