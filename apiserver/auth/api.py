@@ -143,10 +143,13 @@ Listener = Callable[[str, Object], None]
 
 
 class Caches(Protocol):
-    """The watch caches as authentication and authorization read them. All of it is in memory and synchronous."""
+    """The watch caches as authentication and authorization read them: in memory and synchronous, but for `fetch`."""
 
     def get(self, resource: GVR, namespace: str, name: str) -> Object | None:
         """The object (read-only), or None."""
+
+    async def fetch(self, resource: GVR, namespace: str, name: str) -> Object | None:
+        """The object as it is stored now, whatever the cache has seen; None when there is none."""
 
     def list(self, resource: GVR, namespace: str = "") -> Iterable[Object]:
         """Every object of a kind, of one namespace when it is named."""
