@@ -39,8 +39,8 @@ def _text(dumper: Any, text: str) -> Any:
 
 
 _AMBIGUOUS = frozenset(
-    ["", "y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "n", "N", "no", "No", "NO", "off", "Off", "OFF", "true"]
-    + ["True", "TRUE", "false", "False", "FALSE", "null", "Null", "NULL", "~"]
+    {"", "~", "y", "Y", "yes", "Yes", "YES", "n", "N", "no", "No", "NO", "on", "On", "ON", "off", "Off", "OFF"}
+    | {"true", "True", "TRUE", "false", "False", "FALSE", "null", "Null", "NULL"}
 )
 
 
@@ -59,4 +59,4 @@ def _timestamp(text: str) -> bool:
 
 
 _Dumper.add_representer(str, _text)
-_Dumper.ignore_aliases = lambda self, data: True  # type: ignore[method-assign]  # objects share parts; YAML must not
+_Dumper.ignore_aliases = lambda self, data: True  # objects share parts; YAML must not

@@ -1,6 +1,6 @@
 """A server's meta.k8s.io/v1 Table as text, the way kubectl lays it out.
 
-Column widths are those of kubectl's tab writer: the widest cell plus three spaces, six at least, the last cell as it is.
+Column widths are those of kubectl's tab writer: the widest cell plus three spaces, at least six; the last as it is.
 """
 
 from __future__ import annotations
