@@ -1,0 +1,16 @@
+"""PatchError
+├── PatchMalformed   the patch is no patch: 400
+└── PatchFailed      a good patch that does not fit this object: 422
+"""
+
+
+class PatchError(ValueError):
+    """A patch that cannot be applied."""
+
+
+class PatchMalformed(PatchError):
+    """The patch itself is wrong, whatever the object."""
+
+
+class PatchFailed(PatchError):
+    """The patch does not fit the object: a test fails, a path is missing."""
