@@ -120,16 +120,15 @@ def parse(source: str, text: bytes) -> list[Object]:
         documents = manifest.load_all(text)
     except manifest.ManifestError as error:
         raise CliError(f"error parsing {source}: {error}") from None
-    objects = []
+    objects: list[Object] = []
     for document in documents:
         is_list = str(document.get("kind", "")).endswith("List") and isinstance(document.get("items"), list)
         objects += document["items"] if is_list else [document]
     for obj in objects:
         missing = [key for key in ("apiVersion", "kind") if not obj.get(key)]
         if missing:
-            raise CliError(
-                f'error validating "{source}": error validating data: [{", ".join(f"{key} not set" for key in missing)}]'
-            )
+            said = ", ".join(f"{key} not set" for key in missing)
+            raise CliError(f'error validating "{source}": error validating data: [{said}]')
     return objects
 
 

@@ -1,6 +1,6 @@
 """`-o FORMAT`: one printer for objects, whichever format was asked for.
 
-Tables (no `-o`, and `-o wide`) are the server's and are laid out by `table.py`; everything else is printed from objects.
+Tables (no `-o`, and `-o wide`) are the server's and `table.py` lays them out; all else is printed from objects.
 """
 
 from __future__ import annotations
