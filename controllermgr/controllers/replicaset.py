@@ -1,0 +1,152 @@
+"""Keeps as many pods of a template as a ReplicaSet asks for.
+
+It counts the pods it controls in the cache (adopting orphans that its selector matches), creates or deletes the
+difference, and writes the counts to the status. While the cache has not shown its last creates and deletes it only
+keeps the status true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from controllermgr.controllers import replicaset_plan as plan
+from machinery.client.api import DeleteOptions, Object
+from machinery.client.resources import PODS, REPLICA_SETS
+from machinery.controller.batches import all_at_once, slow_start
+from machinery.controller.claim import Claimer
+from machinery.controller.expectations import Expectations
+from machinery.controller.mapping import controller_key
+from machinery.controller.reconcile import DONE, Outcome, RequeueAfter, TerminalError
+from machinery.controller.spec import ControllerContext, ControllerSpec, Watch
+from machinery.errors import ApiError, NotFound
+from machinery.informer import BY_CONTROLLER, Change, Informers, by_controller
+from machinery.objects import meta, owners, pod, workload
+from machinery.objects.selectors import SelectorError
+
+KIND = "ReplicaSet"
+
+
+def owner_or_suitors(change: Change, informers: Informers) -> Iterable[str]:
+    """The ReplicaSets that a pod's change concerns: its owner, or for an orphan all that select it."""
+    keys = {key for obj in (change.old, change.new) if (key := controller_key(obj, KIND)) is not None}
+    orphan = change.new
+    if orphan is not None and owners.controller_of(orphan) is None and not meta.is_deleting(orphan):
+        labels = meta.labels(orphan)
+        for each in informers.store(REPLICA_SETS).in_namespace(meta.namespace(orphan)) if labels else ():
+            try:
+                if workload.selector(each).matches(labels):
+                    keys.add(meta.key(each))
+            except SelectorError:
+                continue  # its own reconcile says so
+    return keys
+
+
+class ReplicaSets:
+    """The reconciler."""
+
+    def __init__(self, context: ControllerContext) -> None:
+        self._client = context.client
+        self._clock = context.clock
+        self._recorder = context.recorder
+        self._sets = context.informers.store(REPLICA_SETS)
+        self._pods = context.informers.store(PODS)
+        self._expectations = Expectations(self._pods, context.clock)
+        self._claimer = Claimer(context.client, REPLICA_SETS, PODS, self._pods)
+
+    async def reconcile(self, key: str) -> Outcome:
+        replica_set = self._sets.get(key)
+        if replica_set is None:
+            self._expectations.forget(key)
+            return DONE
+        try:
+            selector = workload.selector(replica_set)
+        except SelectorError as error:
+            raise TerminalError(f"selector: {error}") from error
+        may_act = self._expectations.satisfied(key)
+        active = await self._claimer.claim(replica_set, selector, suits=pod.is_active)
+        failure: ApiError | None = None
+        reason = ""
+        if may_act and not meta.is_deleting(replica_set):
+            surplus = len(active) - workload.replicas(replica_set)
+            if surplus < 0:
+                reason = "FailedCreate"
+                failure = await self._create(key, replica_set, -surplus)
+            elif surplus > 0:
+                reason = "FailedDelete"
+                failure = await self._delete(key, replica_set, active, surplus)
+        await self._write_status(replica_set, active, (reason, failure.message) if failure else None)
+        if failure is not None:
+            raise failure
+        wait = plan.next_look(active, workload.min_ready_seconds(replica_set), self._clock.now())
+        return DONE if wait is None else RequeueAfter(wait)
+
+    async def _create(self, key: str, replica_set: Object, count: int) -> ApiError | None:
+        template, namespace = workload.template(replica_set), meta.namespace(replica_set)
+
+        async def create() -> Object:
+            made = await self._client.create(PODS, workload.pod_of_template(template, replica_set), namespace=namespace)
+            self._expectations.created(key, made)
+            self._recorder.normal(replica_set, "SuccessfulCreate", f"Created pod: {meta.name(made)}")
+            return made
+
+        _, error = await slow_start(min(count, plan.BURST_REPLICAS), create)
+        if error is not None and not _namespace_ends(error):
+            self._recorder.warning(replica_set, "FailedCreate", f"Error creating: {error.message}")
+        return None if error is not None and _namespace_ends(error) else error
+
+    async def _delete(self, key: str, replica_set: Object, active: Sequence[Object], count: int) -> ApiError | None:
+        chosen = plan.doomed(active, self._related(replica_set), min(count, plan.BURST_REPLICAS), self._clock.now())
+
+        async def delete(victim: Object) -> Object:
+            try:
+                await self._client.delete(
+                    PODS,
+                    meta.name(victim),
+                    namespace=meta.namespace(victim),
+                    options=DeleteOptions(uid=meta.uid(victim)),
+                )
+            except NotFound:
+                return victim
+            except ApiError as error:
+                self._recorder.warning(replica_set, "FailedDelete", f"Error deleting: {error.message}")
+                raise
+            self._expectations.deleted(key, victim)
+            self._recorder.normal(replica_set, "SuccessfulDelete", f"Deleted pod: {meta.name(victim)}")
+            return victim
+
+        _, error = await all_at_once([delete(victim) for victim in chosen])
+        return error
+
+    def _related(self, replica_set: Object) -> list[Object]:
+        """The pods of all ReplicaSets that have the same controller (of a Deployment: its other revisions' too)."""
+        owner = owners.controller_uid(replica_set)
+        siblings = self._sets.controlled_by(owner) if owner else [replica_set]
+        return [each for sibling in siblings for each in self._pods.controlled_by(meta.uid(sibling))]
+
+    async def _write_status(
+        self, replica_set: Object, active: Sequence[Object], failure: tuple[str, str] | None
+    ) -> None:
+        terminating = sum(
+            meta.is_deleting(each) and not pod.is_terminal(each)
+            for each in self._pods.controlled_by(meta.uid(replica_set))
+        )
+        status = plan.status(replica_set, active, terminating, failure, self._clock.now())
+        if status == workload.status(replica_set):
+            return
+        await self._client.update(REPLICA_SETS, {**replica_set, "status": status}, subresource="status")
+
+
+def _namespace_ends(error: ApiError) -> bool:
+    """Whether a create was refused because its namespace is being deleted: nothing to retry, nothing to report."""
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in error.details.get("causes") or ())
+
+
+SPEC = ControllerSpec(
+    "replicaset",
+    make=ReplicaSets,
+    description="Keeps as many pods running as each ReplicaSet asks for",
+    watches=(
+        Watch(REPLICA_SETS, indexes={BY_CONTROLLER: by_controller}),
+        Watch(PODS, owner_or_suitors, indexes={BY_CONTROLLER: by_controller}),
+    ),
+)
