@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cli.errors import CliError, UsageError
-from cli.flags import Flag, Kind, switch
+from cli.flags import Flag, Kind, Parsed, switch
 from cli.resources import Mapper, Resource
 
 if TYPE_CHECKING:
@@ -163,3 +163,31 @@ def _slashed(word: str, mapper: Mapper, namespace: str) -> Target:
         raise UsageError("arguments in resource/name form must have a single resource and name")
     resource = mapper.find(kind)
     return Target(resource, namespace if resource.namespaced else "", name)
+
+
+async def resolve(session: Session, flags: Parsed, *, verb: str) -> list[Target]:
+    """The objects that a command changes: from files, from names, or by listing what a selector (or --all) matches.
+
+    Raises UsageError when nothing says which objects of a type are meant."""
+    if flags["filename"]:
+        return await from_files(session, flags["filename"], recursive=flags["recursive"])
+    everywhere = bool(flags.values.get("all-namespaces"))
+    namespace = "" if everywhere else session.namespace
+    targets = from_words(flags.args, await session.mapper(), namespace=namespace, verb=verb)
+    selector, fields = flags.values.get("selector", ""), flags.values.get("field-selector", "")
+    if all(target.name for target in targets):
+        if selector or fields:
+            raise UsageError("name cannot be provided when a selector is specified")
+        return targets
+    if not (selector or fields or flags.values.get("all")):
+        raise UsageError("resource(s) were provided, but no name was specified")
+    client = await session.client()
+    found = []
+    for target in targets:
+        page = await client.list(
+            target.resource.gvr, namespace=target.namespace, label_selector=selector, field_selector=fields
+        )
+        for obj in page.items:
+            metadata = obj["metadata"]
+            found.append(Target(target.resource, metadata.get("namespace", ""), metadata["name"]))
+    return found
