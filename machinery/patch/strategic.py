@@ -35,7 +35,8 @@ def apply(target: dict[str, Any], patch: Any, schema: Schema) -> dict[str, Any]:
 def _merge_map(target: dict[str, Any], patch: dict[str, Any], schema: Schema | None) -> dict[str, Any]:
     directive = patch.get(_PATCH)
     if directive == "replace":
-        return _without_directives({key: value for key, value in patch.items() if key != _PATCH})
+        whole: dict[str, Any] = _without_directives(patch)
+        return whole
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):

@@ -1,8 +1,8 @@
 """Decoding: from the JSON a client sent to an object of its kind, as upstream's decoder would read it.
 
-Type errors come in the words of Go's decoder, unknown fields are collected by path (`spec.containers[0].foo`) for strict
-decoding and for warnings, and what a typed decoder would not keep is removed: unknown fields, nulls, empty optional lists
-and maps. Quantities and times get their canonical text. Works in place: the caller owns what it parsed.
+Type errors come in the words of Go's decoder, unknown fields are collected by path (`spec.containers[0].foo`) for
+strict decoding and for warnings, and what a typed decoder would not keep is removed: unknown fields, nulls, empty
+optional lists and maps. Quantities and times get their canonical text. Works in place: the caller owns what it parsed.
 """
 
 from __future__ import annotations
