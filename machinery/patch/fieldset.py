@@ -1,8 +1,8 @@
 """Sets of field paths in the form of `managedFields[].fieldsV1`, and the algebra that ownership needs.
 
 A set is a trie of dicts. Keys are path elements: `f:name` (a field), `k:{"name":"a"}` (an item by its keys), `v:"x"`
-(an item by its value). A leaf `{}` is a member; an inner node is a member when it has the key `.`. Sets are never changed
-in place. Rule: structured-merge-diff's fieldpath, and the API's FieldsV1.
+(an item by its value). A leaf `{}` is a member; an inner node is a member when it has the key `.`. Sets are never
+changed in place. Rule: structured-merge-diff's fieldpath, and the API's FieldsV1.
 """
 
 from __future__ import annotations

@@ -1,0 +1,275 @@
+"""Manifests: YAML and JSON texts with any number of documents, read by the rules that Kubernetes users rely on.
+
+What sigs.k8s.io/yaml does: of YAML 1.1's implicit types only those that JSON has. `yes`, `on`, `no` and `off` are
+booleans (they were in the YAML that users' tools speak), `0o17` and `017` are octal, `1_000` is a number, dates stay
+text (JSON has none), keys become text, a key twice in one map is an error. Dumps quote whatever another reader might
+take for something else.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+import yaml
+
+_BOOLEANS = {
+    "true": True, "True": True, "TRUE": True, "yes": True, "Yes": True, "YES": True, "on": True, "On": True, "ON": True,
+    "false": False, "False": False, "FALSE": False, "no": False, "No": False, "NO": False,
+    "off": False, "Off": False, "OFF": False, "y": True, "Y": True, "n": False, "N": False,
+}  # fmt: skip
+_LONE_LETTERS = frozenset("yYnN")
+_INT = re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|(?:0|[1-9][0-9_]*))")
+_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*(?=[eE]))(?:[eE][-+]?[0-9]+)?")
+
+
+class ManifestError(ValueError):
+    """The text is no manifest. `line` counts from 1; 0 when it is not known."""
+
+    def __init__(self, message: str, *, source: str = "", line: int = 0) -> None:
+        where = f"{source or 'manifest'}:{line}: " if line else (f"{source}: " if source else "")
+        super().__init__(where + message)
+        self.message = message
+        self.source = source
+        self.line = line
+
+
+def load_all(text: str | bytes, *, source: str = "") -> list[dict[str, Any]]:
+    """Every object of a manifest, in order; empty documents are skipped, `kind: List` and `...List` are not opened.
+
+    source: what errors call the text, a file's name. Raises ManifestError, with the line.
+    """
+    objects = []
+    for line, document in documents(text, source=source):
+        if document is None:
+            continue
+        if not isinstance(document, dict):
+            raise ManifestError(f"expected an object, found {_kind(document)}", source=source, line=line)
+        objects.append(document)
+    return objects
+
+
+def load(text: str | bytes, *, source: str = "") -> Any:
+    """The one document of a text; None for an empty one. Raises ManifestError, also when there are more."""
+    found = [document for _, document in documents(text, source=source)]
+    if len(found) > 1:
+        raise ManifestError(f"expected one document, found {len(found)}", source=source)
+    return found[0] if found else None
+
+
+def documents(text: str | bytes, *, source: str = "") -> Iterator[tuple[int, Any]]:
+    """(first line, value) of every document. A text that starts with `{` or `[` and is JSON is read as such."""
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            raise ManifestError("the text is not UTF-8", source=source, line=line) from None
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            yield 1, orjson.loads(text)
+        except orjson.JSONDecodeError:
+            pass  # flow-style YAML, several JSON documents, or an error that YAML tells with its line
+        else:
+            return
+    loader = _Loader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            assert node is not None  # check_node said that there is one
+            yield node.start_mark.line + 1, _value(node, source)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        said = ", ".join(filter(None, (error.context, error.problem)))
+        line = mark.line + 1 if mark is not None else 0
+        raise ManifestError(f"error converting YAML to JSON: {said}", source=source, line=line) from None
+    except yaml.YAMLError as error:
+        raise ManifestError(f"error converting YAML to JSON: {error}", source=source) from None
+    finally:
+        loader.dispose()
+
+
+def dump(value: Any) -> str:
+    """One document as YAML: block style, keys sorted, as kubectl prints `-o yaml`."""
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=True, default_flow_style=False, allow_unicode=True, width=_NO_FOLDING
+    )
+    return text
+
+
+def dump_all(values: Iterable[Any]) -> str:
+    """Several documents as YAML, with `---` between them."""
+    return "---\n".join(dump(value) for value in values)
+
+
+def duplicate_keys(text: str | bytes) -> list[str]:
+    """The paths of keys that a JSON text has twice in one object (`spec.replicas`), for strict decoding."""
+    import json  # orjson keeps the last of them and does not tell
+
+    found: list[str] = []
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        twice: list[str] = []
+        for key, value in items:
+            if key in result and key not in twice:
+                twice.append(key)
+            result[key] = value
+        if twice:
+            result[_TWICE] = twice
+        return result
+
+    def walk(value: Any, path: str) -> None:
+        if isinstance(value, dict):
+            found.extend(f"{path}.{key}" if path else key for key in value.pop(_TWICE, ()))
+            for key, each in value.items():
+                walk(each, f"{path}.{key}" if path else key)
+        elif isinstance(value, list):
+            for index, each in enumerate(value):
+                walk(each, f"{path}[{index}]")
+
+    walk(json.loads(text, object_pairs_hook=pairs), "")
+    return found
+
+
+_TWICE = "\0twice"
+_TEXT = "tag:yaml.org,2002:str"
+
+
+_PLAIN = "plain"
+_NO_FOLDING = 2**31 - 1
+
+
+class _Loader(yaml.CSafeLoader):
+    """Composes nodes only: what a plain scalar means is decided here, not by PyYAML's resolvers."""
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        """The tag of a node without one: plain scalars are told from quoted ones, which are text."""
+        if kind is yaml.ScalarNode:
+            return _PLAIN if implicit[0] else _TEXT
+        return ""
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Block style with lists at their key's indentation, long texts as literals, ambiguous texts quoted."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = None
+    if "\n" in text and not any(line.endswith((" ", "\t")) for line in text.split("\n")):
+        style = "|"
+    elif text in _BOOLEANS or _is_number(text):
+        style = '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def _value(node: yaml.Node, source: str) -> Any:
+    """The JSON value of a composed node. Aliases are nodes that stand in several places; merge keys are opened."""
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(node, source)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(each, source) for each in node.value]
+    assert isinstance(node, yaml.MappingNode)
+    result: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        if isinstance(key_node, yaml.ScalarNode) and key_node.value == "<<" and key_node.tag == _PLAIN:
+            merged = {**_merged(value_node, source), **merged}
+            continue
+        key = _key(key_node, source)
+        if key in result:
+            line = key_node.start_mark.line + 1
+            raise ManifestError(f'key "{key}" already set in map', source=source, line=line)
+        result[key] = _value(value_node, source)
+    return {**merged, **result} if merged else result
+
+
+def _merged(node: yaml.Node, source: str) -> dict[str, Any]:
+    sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    result: dict[str, Any] = {}
+    for each in sources:
+        value = _value(each, source)
+        if not isinstance(value, dict):
+            line = node.start_mark.line + 1
+            raise ManifestError("map merge requires map or sequence of maps as the value", source=source, line=line)
+        result = {**value, **result}
+    return result
+
+
+def _key(node: yaml.Node, source: str) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise ManifestError("a key must be a scalar", source=source, line=node.start_mark.line + 1)
+    value = _scalar(node, source)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "null" if value is None else str(value)
+
+
+def _scalar(node: yaml.ScalarNode, source: str) -> Any:
+    text: str = node.value
+    if node.tag == _PLAIN:
+        return _plain(text)
+    prefix, _, kind = node.tag.rpartition(":")
+    if prefix != "tag:yaml.org,2002" or kind == "str":
+        return text
+    return _tagged(node, kind, source)
+
+
+def _plain(text: str) -> Any:
+    if text in ("", "~", "null", "Null", "NULL"):
+        return None
+    if text in _BOOLEANS and text not in _LONE_LETTERS:
+        return _BOOLEANS[text]
+    if text[0] not in "0123456789+-.":
+        return text
+    if _INT.fullmatch(text):
+        return _integer(text)
+    if _FLOAT.fullmatch(text):
+        value = float(text.replace("_", ""))
+        return text if math.isinf(value) else value
+    return text
+
+
+def _integer(text: str) -> int | float:
+    digits = text.replace("_", "")
+    sign = -1 if digits[0] == "-" else 1
+    digits = digits.lstrip("+-")
+    if len(digits) > 1 and digits[0] == "0" and digits[1].isdecimal():
+        return sign * int(digits, 8)
+    value = sign * int(digits, 0)
+    return value if -(2**63) <= value < 2**64 else float(value)
+
+
+def _tagged(node: yaml.ScalarNode, tag: str, source: str) -> Any:
+    text: str = node.value
+    match tag:
+        case "null":
+            return None
+        case "bool" if text in _BOOLEANS:
+            return _BOOLEANS[text]
+        case "int" if _INT.fullmatch(text):
+            return _integer(text)
+        case "float" if _is_number(text):
+            return float(text.replace("_", ""))
+        case "binary" | "timestamp":
+            return text
+        case _:
+            line = node.start_mark.line + 1
+            raise ManifestError(f"cannot decode !!str `{text}` as a !!{tag}", source=source, line=line)
+
+
+def _is_number(text: str) -> bool:
+    return bool(_INT.fullmatch(text) or _FLOAT.fullmatch(text))
+
+
+def _kind(value: Any) -> str:
+    return {list: "a list", str: "a string", bool: "a boolean"}.get(type(value), "a number")
