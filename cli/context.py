@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from machinery.client.kubeconfig import KubeConfig
 
     from machinery.client.api import Client
+    from machinery.rpc.api import Channel
 
 
 class Session:
@@ -24,6 +25,7 @@ class Session:
     def __init__(self, parsed: Parsed) -> None:
         self._flags = parsed
         self._client: Client | None = None
+        self._channel: Channel | None = None
         self._mapper: Mapper | None = None
         self._config: KubeConfig | None = None
 
@@ -51,10 +53,18 @@ class Session:
     async def client(self) -> Client:
         """A client for the chosen context. Raises CliError when the context does not say where its gRPC API is."""
         if self._client is None:
+            from machinery.client.grpc import ApiClient
+
+            self._client = ApiClient(await self.channel())
+        return self._client
+
+    async def channel(self) -> Channel:
+        """The connection under the client, for services that are not the Kubernetes API. Raises CliError as above."""
+        if self._channel is None:
             from cli.connect import connect
 
-            self._client = connect(self.config, self._flags)
-        return self._client
+            self._channel = connect(self.config, self._flags)
+        return self._channel
 
     async def mapper(self) -> Mapper:
         """The resources of the server, by its discovery."""
@@ -74,8 +84,8 @@ class Session:
 
     async def close(self) -> None:
         self.warn()
-        if self._client is not None:
-            await self._client.close()
+        if self._channel is not None:
+            await self._channel.close()
 
 
 def say(*parts: Any) -> None:

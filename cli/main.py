@@ -123,7 +123,9 @@ def _parse(command: Command, path: str, words: Sequence[str]) -> Parsed:
 
 async def _run(command: Command, path: str, parsed: Parsed) -> int:
     from cli.context import Session
+    from machinery.client.grpc import api_error
     from machinery.errors import ApiError
+    from machinery.rpc import RpcError
 
     logging.basicConfig(level=logging.DEBUG if parsed["v"] > 1 else logging.INFO if parsed["v"] else logging.WARNING)
     assert command.run is not None, "groups without a function are answered with their help"
@@ -132,6 +134,8 @@ async def _run(command: Command, path: str, parsed: Parsed) -> int:
         return await command.run(session, parsed) or 0
     except ApiError as error:
         raise ServerError(error) from None
+    except RpcError as error:
+        raise ServerError(api_error(error)) from None
     except UsageError as error:
         raise UsageError(error.message, hint=error.hint or f"See '{path} --help' for usage.") from None
     finally:

@@ -1,0 +1,32 @@
+"""`pilot version`: of this program, and of the server that the context names."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import TYPE_CHECKING
+
+import orjson
+
+from cli.command import Command
+from cli.flags import switch
+
+if TYPE_CHECKING:
+    from cli.context import Session
+    from cli.flags import Parsed
+
+
+async def run(session: Session, flags: Parsed) -> int:
+    print(f"Client Version: v{importlib.metadata.version('pilothouse')}", flush=True)
+    if not flags["client"]:
+        server = orjson.loads(await (await session.client()).document("/version"))
+        print(f"Server Version: {server['gitVersion']}")
+    return 0
+
+
+COMMAND = Command(
+    name="version",
+    summary="Print the client and server version information for the current context.",
+    usage="version [flags]",
+    run=run,
+    flags=(switch("client", "If true, shows client version only (no server required)."),),
+)
