@@ -135,6 +135,7 @@ def duplicate_keys(text: str | bytes) -> list[str]:
     return found
 
 
+_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
 _TWICE = "\0twice"
 _TEXT = "tag:yaml.org,2002:str"
 
@@ -164,7 +165,7 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     style = None
     if "\n" in text and not any(line.endswith((" ", "\t")) for line in text.split("\n")):
         style = "|"
-    elif text in _BOOLEANS or _is_number(text):
+    elif text in _BOOLEANS or _plain(text) is not text or _DATE.match(text):
         style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

@@ -132,6 +132,10 @@ class Schema:
             current = current.child(step)
         return current
 
+    def beside(self, raw: Raw) -> Schema:
+        """A further schema for the same value, of an `allOf`, `anyOf`, `oneOf` or `not`. Compiled anew each time."""
+        return self._compile(raw)
+
     def _compile(self, raw: Raw) -> Schema:
         reference = raw.get("$ref")
         if reference is None:
