@@ -287,7 +287,14 @@ def _container(status: Any, sandbox_id: str) -> Container:
         image=status.image.image,
         image_id=status.image_ref,
         log_path=status.log_path,
+        hash=status.annotations.get(labels.HASH, ""),
+        message_file=_message_file(status),
     )
+
+
+def _message_file(status: Any) -> str:
+    path = status.annotations.get(labels.TERMINATION_MESSAGE_PATH, "")
+    return next((mount.host_path for mount in status.mounts if path and mount.container_path == path), "")
 
 
 def _image(image: Any) -> Image:

@@ -37,6 +37,10 @@ class Container:
     image: str = ""
     image_id: str = ""
     log_path: str = ""
+    hash: str = ""
+    """What the container was made from (`plan.spec_hash`); "" when somebody else made it."""
+    message_file: str = ""
+    """The host's file behind terminationMessagePath; "" without one."""
 
     @property
     def running(self) -> bool:

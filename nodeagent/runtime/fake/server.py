@@ -1,8 +1,8 @@
 """The fake runtime: a CRI v1 server whose containers are timers.
 
 Plain objects on a `Clock`: no task, no process, no file. A container's life is its stage (`stages.py`). What it printed
-is kept in memory and written to its CRI log file from the moment somebody asks for that file with ReopenContainerLog, so
-that thousands of containers whose logs nobody reads cost no file.
+is kept in memory and written to its CRI log file from the moment somebody asks for that file with ReopenContainerLog:
+thousands of containers whose logs nobody reads cost no file.
 
     runtime = FakeRuntime(clock, pod_cidr="10.244.0.0/24")
     channel = LocalChannel(runtime.services(), clock=clock)     # or a GrpcServer(runtime.services(), ["unix:/..."])
@@ -75,7 +75,7 @@ class FakeRuntime:
 
     async def Version(self, request: Any, call: Call) -> Any:
         return self.m.VersionResponse(
-            version="0.1.0", runtime_name="pilothouse-fake", runtime_version="1.0.0", runtime_api_version="v1"
+            version="0.1.0", runtime_name="fake", runtime_version="1.0.0", runtime_api_version="v1"
         )
 
     async def Status(self, request: Any, call: Call) -> Any:
