@@ -1,0 +1,108 @@
+"""The supervision tree of one store.
+
+etcdlite            one for one
+  core              one for all: what holds state belongs together
+    store           opens the file, commits, sweeps
+    lessor          lets leases run out
+    streams         one child per Watch call
+  http, https ...   a gRPC server per kind of listener, which outlives a restart of the core
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from actors import Actor, ChildSpec, Clock, DynamicSupervisor, Strategy, Supervisor
+from etcdlite.config import Config
+from etcdlite.lease.lessor import Lessor
+from etcdlite.listen import Listener, listeners
+from etcdlite.parts import Parts
+from etcdlite.rpc.auth import Auth
+from etcdlite.rpc.cluster import Cluster
+from etcdlite.rpc.health import Health
+from etcdlite.rpc.kv import KV
+from etcdlite.rpc.lease import LeaseService
+from etcdlite.rpc.maintenance import Maintenance
+from etcdlite.rpc.watch import WatchService
+from etcdlite.store.actor import StoreActor
+from etcdlite.store.store import Export
+
+
+class EtcdLite:
+    """A store that speaks etcd v3.
+
+    seed: what a store in memory starts from, as `export` of another gave it.
+    Raises ValueError for a configuration that contradicts itself.
+    """
+
+    def __init__(self, config: Config, *, clock: Clock, seed: Export | None = None) -> None:
+        self._config = config
+        self._clock = clock
+        self._seed = seed
+        self._parts = Parts()
+        self._listeners = listeners(config)
+        self._urls: dict[str, Sequence[str]] = {}
+        services: dict[str, object] = {
+            "etcdserverpb.KV": KV(self._parts, max_ops=config.max_txn_ops, max_bytes=config.max_request_bytes),
+            "etcdserverpb.Watch": WatchService(
+                self._parts,
+                max_bytes=config.max_request_bytes,
+                progress_interval=config.watch_progress_notify_interval,
+            ),
+            "etcdserverpb.Lease": LeaseService(self._parts, clock=clock),
+            "etcdserverpb.Cluster": Cluster(self._parts, name=config.name, urls=self._advertised),
+            "etcdserverpb.Maintenance": Maintenance(self._parts),
+            "etcdserverpb.Auth": Auth(self._parts),
+        }
+        services["grpc.health.v1.Health"] = Health(self._parts, services=frozenset(services), clock=clock)
+        self._services = services
+        if not self._listeners:
+            self._parts.serving.set()
+
+    def spec(self) -> ChildSpec:
+        """The whole tree."""
+        children = [ChildSpec("core", self._core)]
+        children += [ChildSpec(listener.name, partial(self._server, listener)) for listener in self._listeners]
+        return ChildSpec("etcdlite", lambda: Supervisor(children))
+
+    def services(self) -> Mapping[str, object]:
+        """Full gRPC service name -> implementation. Calls answer UNAVAILABLE while the store does not run."""
+        return self._services
+
+    async def ready(self) -> None:
+        """Returns once the store answers, and every listener is bound."""
+        await self._parts.open.wait()
+        await self._parts.serving.wait()
+
+    @property
+    def client_urls(self) -> Sequence[str]:
+        """Where it listens, ports filled in; complete once `ready`."""
+        return [url for urls in self._urls.values() for url in urls]
+
+    async def export(self) -> Export:
+        """Everything it holds, for another store to start from. Raises Unavailable."""
+        return await self._parts.store.export()
+
+    def _core(self) -> Supervisor:
+        return Supervisor(
+            [
+                ChildSpec("store", lambda: StoreActor(self._config, self._parts, seed=self._seed)),
+                ChildSpec("lessor", lambda: Lessor(self._parts)),
+                ChildSpec("streams", lambda: self._parts.streams_under(DynamicSupervisor())),
+            ],
+            strategy=Strategy.ONE_FOR_ALL,
+        )
+
+    def _server(self, listener: Listener) -> Actor:
+        from machinery.rpc.server import GrpcServer  # imports grpc, which a store without a socket does not need
+
+        def bound(addresses: Sequence[str]) -> None:
+            self._urls[listener.name] = [listener.url(address) for address in addresses]
+            if len(self._urls) == len(self._listeners):
+                self._parts.serving.set()
+
+        return GrpcServer(self._services, listener.addresses, credentials=listener.credentials(), bound=bound)
+
+    def _advertised(self) -> Sequence[str]:
+        return self._config.advertise_client_urls or self.client_urls

@@ -1,0 +1,46 @@
+"""Settings of one store, named after etcd's flags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that the store can be told. The defaults are etcd's where it has one."""
+
+    name: str = "default"
+    """The member's name."""
+    data_dir: str | None = None
+    """Directory of the database; None keeps everything in memory and forgets it at the end."""
+    listen_client_urls: tuple[str, ...] = ()
+    """Where gRPC is served: `http://HOST:PORT`, `https://HOST:PORT` or `unix://PATH`; port 0 for a free one. None: only
+    `services()` reaches the store."""
+    advertise_client_urls: tuple[str, ...] = ()
+    """What the member list tells clients; default: where it listens."""
+    cert_file: str = ""
+    """The server's certificate (PEM), for https. Read again when it changes."""
+    key_file: str = ""
+    """Its key (PEM)."""
+    trusted_ca_file: str = ""
+    """Authorities of client certificates (PEM)."""
+    client_cert_auth: bool = False
+    """Refuse clients without a certificate of `trusted_ca_file`."""
+    quota_backend_bytes: int = 2048 * MIB
+    """Size, in bytes, at which writes that grow the store are refused until the alarm is disarmed. 0: 2 GiB."""
+    max_request_bytes: int = 3 * MIB // 2
+    """Largest write, in bytes."""
+    max_txn_ops: int = 128
+    """Most compares, or operations of one branch, of a transaction."""
+    auto_compaction_mode: Literal["periodic", "revision"] = "periodic"
+    """What `auto_compaction_retention` counts."""
+    auto_compaction_retention: str = "0"
+    """History kept: in mode periodic a duration as `90m` (a bare number is hours), in mode revision how many revisions.
+    "0": all, until a client compacts."""
+    watch_progress_notify_interval: float = 600.0
+    """Seconds between progress notifications."""
+    cache_bytes: int = 64 * MIB
+    """Records kept in memory beside the file, in bytes. Without a data directory all are kept."""

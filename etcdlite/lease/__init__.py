@@ -1,0 +1,1 @@
+"""Leases in time: what expires when."""

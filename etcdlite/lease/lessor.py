@@ -1,0 +1,66 @@
+"""The actor that lets leases run out: one timer, on the nearest deadline."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+from actors import Actor, DeadRef, MailboxSpec, Overflow, Timer
+from etcdlite.errors import LeaseNotFound
+from etcdlite.parts import Parts
+
+CHECKPOINT_INTERVAL = 300.0
+"""Seconds between writing down what is left of long leases, as in etcd."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """The timer fired: some lease may be due."""
+
+
+class Lessor(Actor):
+    """Revokes each lease when its time is up; its keys go in one revision."""
+
+    mailbox = MailboxSpec(capacity=1, overflow=Overflow.COALESCE, key=type)
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._timer: Timer | None = None
+        self._due = 0.0
+
+    async def setup(self) -> None:
+        self._parts.store.leases_changed = self._arm
+        self._arm()
+        self.spawn(self._checkpoint(), name="checkpoint")
+
+    async def handle(self, message: DeadlinePassed) -> None:
+        store = self._parts.store
+        for lease_id in store.state.leases.expired(self.clock.monotonic()):
+            with contextlib.suppress(LeaseNotFound):  # a client revoked it while another was being revoked
+                await store.revoke(lease_id)
+                self.log.info("lease expired lease=%x", lease_id)
+        self._arm()
+
+    async def teardown(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _arm(self) -> None:
+        """Set the timer to the nearest deadline. One that is set for earlier stays: it looks again when it fires."""
+        deadline = self._parts.store.state.leases.next_deadline()
+        if deadline is None or (self._timer is not None and self._due <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = deadline
+        self._timer = self.clock.call_later(max(deadline - self.clock.monotonic(), 0.0), self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        with contextlib.suppress(DeadRef):
+            self.ref.tell_nowait(DeadlinePassed())
+
+    async def _checkpoint(self) -> None:
+        while self._parts.store.committer.durable:
+            await self.clock.sleep(CHECKPOINT_INTERVAL)
+            await self._parts.store.checkpoint_leases(CHECKPOINT_INTERVAL)

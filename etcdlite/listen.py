@@ -1,0 +1,92 @@
+"""Listen URLs into addresses and credentials."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from etcdlite.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """The addresses of one scheme, which one gRPC server listens on."""
+
+    name: str
+    """The scheme: http, https, unix or unixs."""
+    addresses: Sequence[str]
+    config: Config
+
+    @property
+    def secure(self) -> bool:
+        """True when it speaks TLS."""
+        return self.name in ("https", "unixs")
+
+    def url(self, address: str) -> str:
+        """The URL of an address in use."""
+        return f"{self.name}://{address.removeprefix('unix:')}"
+
+    def credentials(self) -> Any:
+        """`grpc.ServerCredentials`, None for plain text. The files are read again for connections after they change.
+
+        Raises OSError for a file that cannot be read."""
+        if not self.secure:
+            return None
+        import grpc
+
+        files = Certificates(self.config)
+        first, _ = files.read()
+        return grpc.dynamic_ssl_server_credentials(
+            first, files.changed, require_client_authentication=self.config.client_cert_auth
+        )
+
+
+class Certificates:
+    """The certificate files, read again when one of them was replaced."""
+
+    def __init__(self, config: Config) -> None:
+        names = (config.cert_file, config.key_file, config.trusted_ca_file)
+        self._paths = [pathlib.Path(name) if name else None for name in names]
+        self._seen: tuple[int, ...] = ()
+
+    def read(self) -> tuple[Any, bool]:
+        """The configuration for gRPC, and whether it is new since the last read."""
+        import grpc
+
+        stamps = tuple(path.stat().st_mtime_ns for path in self._paths if path is not None)
+        new = stamps != self._seen
+        self._seen = stamps
+        certificate, key, authorities = (path.read_bytes() if path is not None else None for path in self._paths)
+        return grpc.ssl_server_certificate_configuration([(key, certificate)], authorities), new
+
+    def changed(self) -> Any:
+        """The new configuration, None to go on with the old one. gRPC asks at every handshake."""
+        try:
+            configuration, new = self.read()
+        except OSError:
+            return None  # being replaced right now: the next handshake looks again
+        return configuration if new else None
+
+
+def listeners(config: Config) -> list[Listener]:
+    """One Listener for each scheme among `listen_client_urls`. Raises ValueError for a URL that cannot be served."""
+    found: dict[str, list[str]] = {}
+    for url in config.listen_client_urls:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https", "unix", "unixs"):
+            raise ValueError(f"listen-client-urls: {url!r} must begin with http://, https://, unix:// or unixs://")
+        if parts.scheme.startswith("unix"):
+            address = f"unix:{parts.netloc}{parts.path}"
+        elif parts.port is None or not parts.hostname:
+            raise ValueError(f"listen-client-urls: {url!r} must name a host and a port")
+        else:
+            address = parts.netloc
+        found.setdefault(parts.scheme, []).append(address)
+    if any(scheme in ("https", "unixs") for scheme in found) and not (config.cert_file and config.key_file):
+        raise ValueError("listen-client-urls: https needs cert-file and key-file")
+    if config.client_cert_auth and not config.trusted_ca_file:
+        raise ValueError("client-cert-auth needs trusted-ca-file")
+    return [Listener(scheme, addresses, config) for scheme, addresses in found.items()]

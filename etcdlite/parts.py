@@ -1,0 +1,53 @@
+"""Where the services find the running store: there is none before the start, after the end, and between restarts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from etcdlite.errors import Unavailable
+
+if TYPE_CHECKING:
+    from actors import DynamicSupervisor
+    from etcdlite.store.store import Store
+
+
+class Parts:
+    """The parts of one EtcdLite that outlive their actors' restarts."""
+
+    def __init__(self) -> None:
+        self._store: Store | None = None
+        self._streams: DynamicSupervisor | None = None
+        self.open = asyncio.Event()
+        """Set while the store runs."""
+        self.serving = asyncio.Event()
+        """Set once every listener is bound."""
+
+    @property
+    def store(self) -> Store:
+        """The running store. Raises Unavailable."""
+        if self._store is None:
+            raise Unavailable
+        return self._store
+
+    @property
+    def streams(self) -> DynamicSupervisor:
+        """What the watch streams run under. Raises Unavailable."""
+        if self._streams is None:
+            raise Unavailable
+        return self._streams
+
+    def opened(self, store: Store) -> None:
+        """A store runs."""
+        self._store = store
+        self.open.set()
+
+    def closed(self) -> None:
+        """It does not any more."""
+        self._store = None
+        self.open.clear()
+
+    def streams_under(self, supervisor: DynamicSupervisor) -> DynamicSupervisor:
+        """A new supervisor of watch streams."""
+        self._streams = supervisor
+        return supervisor

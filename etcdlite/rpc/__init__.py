@@ -1,0 +1,1 @@
+"""The etcd v3 services over the store: one service per file."""

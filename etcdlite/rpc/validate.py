@@ -1,0 +1,114 @@
+"""Checks of requests that need no state. Pure; each raises the StoreError that etcd answers.
+
+Source: the request checks of etcd's `server/etcdserver/api/v3rpc/key.go`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from etcdlite import keyrange
+from etcdlite.errors import (
+    DuplicateKey,
+    EmptyKey,
+    InvalidSortOption,
+    KeyNotFound,
+    LeaseProvided,
+    RequestTooLarge,
+    TooManyOps,
+    ValueProvided,
+)
+from etcdlite.keyrange import KeyRange
+
+
+def check_size(request: Any, limit: int) -> None:
+    """Refuse a write larger than `limit` bytes."""
+    if request.ByteSize() > limit:
+        raise RequestTooLarge
+
+
+def check_range(request: Any) -> None:
+    """A RangeRequest."""
+    if not request.key:
+        raise EmptyKey
+    if not 0 <= request.sort_order <= 2 or not 0 <= request.sort_target <= 4:
+        raise InvalidSortOption
+
+
+def check_put(request: Any) -> None:
+    """A PutRequest."""
+    if not request.key:
+        raise EmptyKey
+    if request.ignore_value and request.value:
+        raise ValueProvided
+    if request.ignore_lease and request.lease:
+        raise LeaseProvided
+
+
+def check_delete(request: Any) -> None:
+    """A DeleteRangeRequest."""
+    if not request.key:
+        raise EmptyKey
+
+
+def check_txn(request: Any, max_ops: int) -> None:
+    """A TxnRequest, with the transactions inside it. `max_ops` bounds each list of it."""
+    _check_txn(request, max_ops)
+    for branch in (request.success, request.failure):
+        if len(branch) > 1 or any(op.HasField("request_txn") for op in branch):
+            _check_overlaps(branch)
+
+
+def _check_txn(request: Any, max_ops: int) -> None:
+    count = max(len(request.compare), len(request.success), len(request.failure))
+    if count > max_ops:
+        raise TooManyOps
+    for compare in request.compare:
+        if not compare.key:
+            raise EmptyKey
+    for branch in (request.success, request.failure):
+        for op in branch:
+            kind = op.WhichOneof("request")
+            if kind == "request_put":
+                check_put(op.request_put)
+            elif kind == "request_range":
+                check_range(op.request_range)
+            elif kind == "request_delete_range":
+                check_delete(op.request_delete_range)
+            elif kind == "request_txn":
+                _check_txn(op.request_txn, max_ops - count)
+            else:
+                raise KeyNotFound
+
+
+def _check_overlaps(operations: Sequence[Any]) -> tuple[set[bytes], list[KeyRange]]:
+    """Refuse a key that one path puts twice, or puts and deletes. Returns the keys put and the ranges deleted.
+
+    The branches of a nested transaction exclude each other, so they may put the same key."""
+    deletes = [
+        keyrange.of(op.request_delete_range.key, op.request_delete_range.range_end)
+        for op in operations
+        if op.HasField("request_delete_range")
+    ]
+    puts: set[bytes] = set()
+    for op in operations:
+        if not op.HasField("request_txn"):
+            continue
+        then_puts, then_deletes = _check_overlaps(op.request_txn.success)
+        else_puts, else_deletes = _check_overlaps(op.request_txn.failure)
+        _refuse(then_puts | else_puts, puts, deletes)
+        puts |= then_puts | else_puts
+        deletes += then_deletes + else_deletes
+    for op in operations:
+        if op.HasField("request_put"):
+            key = op.request_put.key
+            _refuse((key,), puts, deletes)
+            puts.add(key)
+    return puts, deletes
+
+
+def _refuse(keys: Iterable[bytes], puts: set[bytes], deletes: Sequence[KeyRange]) -> None:
+    for key in keys:
+        if key in puts or any(key in deleted for deleted in deletes):
+            raise DuplicateKey

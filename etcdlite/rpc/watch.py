@@ -1,0 +1,42 @@
+"""etcdserverpb.Watch: one stream actor per call."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from typing import Any
+
+from actors import ChildSpec, Restart
+from etcdlite.parts import Parts
+from etcdlite.watch.stream import WatchStream
+from machinery.rpc.api import Call
+
+FRAGMENT_OVERHEAD = 512 * 1024
+"""Bytes over the request limit at which responses are split, as in etcd."""
+
+
+class WatchService:
+    """Watches."""
+
+    def __init__(self, parts: Parts, *, max_bytes: int, progress_interval: float) -> None:
+        self._parts = parts
+        self._fragment_bytes = max_bytes + FRAGMENT_OVERHEAD
+        self._progress_interval = progress_interval
+        self._ids = itertools.count(1)
+
+    async def Watch(self, requests: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
+        store, streams = self._parts.store, self._parts.streams
+        stream = WatchStream(
+            requests,
+            store.hub,
+            store.header,
+            fragment_bytes=self._fragment_bytes,
+            progress_interval=self._progress_interval,
+        )
+        name = f"stream-{next(self._ids)}"
+        await streams.start_child(ChildSpec(name, lambda: stream, restart=Restart.TEMPORARY))
+        try:
+            async for reply in stream.replies():
+                yield reply
+        finally:
+            await streams.stop_child(name)

@@ -1,0 +1,130 @@
+"""When history goes: on request, and by the automatic policies. Removing it happens in bounded steps.
+
+A compaction takes effect for readers at once; the sweep that follows forgets a few hundred keys' history at a time and
+lets everyone else run in between, with a file waiting for each step's commit. So no write waits for more than a step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from collections import deque
+from collections.abc import AsyncIterator
+
+from actors import Clock
+from etcdlite.errors import Compacted, FutureRevision
+from etcdlite.store.committer import Committer
+from etcdlite.store.mvcc import Mvcc
+
+STEP = 256
+"""Keys of one sweep step."""
+REVISION_INTERVAL = 300.0
+"""Seconds between compactions in mode revision, as in etcd."""
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Compactor:
+    """Sweeps one store after each compaction."""
+
+    def __init__(self, state: Mvcc, committer: Committer) -> None:
+        self._state = state
+        self._committer = committer
+        self._wanted = asyncio.Event()
+        self._swept = 0
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+
+    def compact(self, revision: int) -> None:
+        """Compact now; the sweep follows. Raises Compacted, FutureRevision."""
+        self._state.compact(revision)
+        self._committer.setting("compacted", revision)
+        self._committer.setting("revision", self._state.revision)
+        self._wanted.set()
+
+    async def swept(self, revision: int) -> None:
+        """Return once nothing of before `revision` is left anywhere."""
+        if self._swept < revision:
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((revision, done))
+            await done
+
+    def resume(self) -> None:
+        """Sweep after a start: the last sweep may not have come to its end."""
+        if self._state.compacted:
+            self._wanted.set()
+
+    async def run(self) -> None:
+        """Sweep whenever there was a compaction, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            revision = self._state.compacted
+            async for _ in self._steps():
+                pass
+            self._swept = revision
+            for due, done in self._waiting:
+                if due <= revision and not done.done():
+                    done.set_result(None)
+            self._waiting = [(due, done) for due, done in self._waiting if due > revision]
+
+    async def _steps(self) -> AsyncIterator[int]:
+        stale = iter(list(self._state.index.stale))
+        while keys := list(itertools.islice(stale, STEP)):
+            forgotten = self._state.sweep(keys)
+            self._committer.forget(forgotten)
+            if self._committer.durable and forgotten:
+                await self._committer.flush()
+            else:
+                await asyncio.sleep(0)  # let everyone else run
+            yield len(forgotten)
+
+
+class AutoCompactor:
+    """Compacts by policy: `periodic` keeps a time of history, `revision` a number of revisions.
+
+    Raises ValueError for a retention that it does not understand."""
+
+    def __init__(self, compactor: Compactor, state: Mvcc, *, mode: str, retention: str, clock: Clock) -> None:
+        self._compactor = compactor
+        self._state = state
+        self._clock = clock
+        self._revisions = int(retention) if mode == "revision" else 0
+        self._period = parse_duration(retention) if mode == "periodic" else 0.0
+        if mode not in ("periodic", "revision"):
+            raise ValueError(f"auto-compaction-mode {mode!r} is neither 'periodic' nor 'revision'")
+
+    async def run(self) -> None:
+        """Compact again and again, until cancelled; returns at once when nothing is to be compacted."""
+        if self._revisions:
+            while True:
+                await self._clock.sleep(REVISION_INTERVAL)
+                self._compact(self._state.visible - self._revisions)
+        if self._period:
+            # As etcd: a tenth of the period (at most of an hour) between looks, and what was newest a period ago goes.
+            interval = min(self._period, 3600.0) / 10
+            seen: deque[tuple[float, int]] = deque()
+            while True:
+                seen.append((self._clock.monotonic(), self._state.visible))
+                await self._clock.sleep(interval)
+                while seen and seen[0][0] <= self._clock.monotonic() - self._period:
+                    self._compact(seen.popleft()[1])
+
+    def _compact(self, revision: int) -> None:
+        if revision <= 1:
+            return
+        try:
+            self._compactor.compact(revision)
+        except (Compacted, FutureRevision):
+            return  # a client was faster
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration as Go writes it ("1h30m", "90s"); a bare number is hours, as etcd's flag has it.
+
+    Raises ValueError."""
+    if re.fullmatch(r"\d+", text):
+        return int(text) * 3600.0
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is no duration; write for example '90m' or '8' for eight hours")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)

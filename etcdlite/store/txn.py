@@ -1,0 +1,191 @@
+"""Transactions as etcd runs them: compare, choose a branch, check, then apply. Pure.
+
+All compares, also those of nested transactions, see the state before the transaction; so the whole path is known, and
+checked, before the first operation is applied. Operations are applied in order, and each sees the ones before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from etcdlite import keyrange
+from etcdlite.errors import KeyNotFound, LeaseNotFound
+from etcdlite.keyrange import KeyRange
+from etcdlite.model import DeleteResult, PutResult, RangeResult, Record, TxnResult
+from etcdlite.store.mvcc import SORT_TARGETS, Mvcc, RangeQuery, Writing
+
+_EQUAL, _GREATER, _LESS, _NOT_EQUAL = range(4)
+_VERSION, _CREATE, _MOD, _VALUE, _LEASE = range(5)
+
+Path = tuple[bool, Sequence["Any"], Sequence["Path | None"]]
+"""Whether the compares held, the operations of the branch taken, and the path of each that is a transaction."""
+
+
+def query_of(request: Any) -> RangeQuery:
+    """A RangeRequest, decoded."""
+    order = (0, 1, -1)[request.sort_order]
+    return RangeQuery(
+        keyrange.of(request.key, request.range_end),
+        revision=request.revision,
+        limit=request.limit,
+        order=order,
+        target=SORT_TARGETS[request.sort_target] if order or request.sort_target else "KEY",
+        keys_only=request.keys_only,
+        count_only=request.count_only,
+        min_mod=request.min_mod_revision,
+        max_mod=request.max_mod_revision,
+        min_create=request.min_create_revision,
+        max_create=request.max_create_revision,
+    )
+
+
+def read_only(request: Any) -> bool:
+    """True when no branch of a TxnRequest can change anything."""
+    for op in (*request.success, *request.failure):
+        kind = op.WhichOneof("request")
+        if kind == "request_txn":
+            if not read_only(op.request_txn):
+                return False
+        elif kind != "request_range":
+            return False
+    return True
+
+
+def put(state: Mvcc, writing: Writing, request: Any) -> PutResult:
+    """A PutRequest. Raises LeaseNotFound, KeyNotFound, NotResident, each before anything changed."""
+    lease = request.lease
+    if lease and lease not in state.leases:
+        raise LeaseNotFound
+    return writing.put(
+        request.key,
+        request.value,
+        lease=lease,
+        ignore_value=request.ignore_value,
+        ignore_lease=request.ignore_lease,
+        want_previous=request.prev_kv,
+    )
+
+
+def delete(writing: Writing, request: Any) -> DeleteResult:
+    """A DeleteRangeRequest. Raises NotResident before anything changed."""
+    return writing.delete(keyrange.of(request.key, request.range_end), want_previous=request.prev_kv)
+
+
+def run(state: Mvcc, writing: Writing, request: Any) -> TxnResult:
+    """A TxnRequest, whole or not at all.
+
+    Raises LeaseNotFound, KeyNotFound, Compacted, FutureRevision and NotResident, each before anything changed."""
+    path = _choose(writing, request)
+    if not state.records.complete:
+        writing.require(_touched(path))
+    _check(state, writing, path)
+    result = _apply(state, writing, path)
+    return TxnResult(result.succeeded, result.results, revision=writing.seen)
+
+
+def _choose(writing: Writing, request: Any) -> Path:
+    succeeded = all(_holds(writing, compare) for compare in request.compare)
+    operations = request.success if succeeded else request.failure
+    return (
+        succeeded,
+        operations,
+        [_choose(writing, op.request_txn) if op.HasField("request_txn") else None for op in operations],
+    )
+
+
+def _holds(writing: Writing, compare: Any) -> bool:
+    """A compare over a range holds when it holds for every key there, or for an absent key when there is none."""
+    if not compare.range_end:
+        record = writing.current(compare.key)
+        return _matches(compare, record)
+    found = writing.range(RangeQuery(keyrange.of(compare.key, compare.range_end))).records
+    if not found:
+        return _matches(compare, None)
+    return all(_matches(compare, record) for record in found)
+
+
+def _matches(compare: Any, record: Record | None) -> bool:
+    target = compare.target
+    actual: Any
+    expected: Any
+    if target == _VALUE:
+        if record is None:
+            return False  # no value compares with anything, not even as unequal
+        actual, expected = record.value, compare.value
+    elif target == _MOD:
+        actual, expected = (record.revision if record else 0), compare.mod_revision
+    elif target == _CREATE:
+        actual, expected = (record.created if record else 0), compare.create_revision
+    elif target == _VERSION:
+        actual, expected = (record.version if record else 0), compare.version
+    elif target == _LEASE:
+        actual, expected = (record.lease if record else 0), compare.lease
+    else:
+        return True
+    result = compare.result
+    if result == _EQUAL:
+        return bool(actual == expected)
+    if result == _NOT_EQUAL:
+        return bool(actual != expected)
+    if result == _GREATER:
+        return bool(actual > expected)
+    if result == _LESS:
+        return bool(actual < expected)
+    return True
+
+
+def _operations(path: Path) -> Iterator[Any]:
+    """The operations of a path that are not transactions themselves, in order."""
+    _, operations, nested = path
+    for op, inner in zip(operations, nested, strict=True):
+        if inner is None:
+            yield op
+        else:
+            yield from _operations(inner)
+
+
+def _touched(path: Path) -> Iterator[KeyRange]:
+    """The ranges of keys whose records applying a path may need.
+
+    A range with a limit is taken whole: a deletion before it can move any key below the limit."""
+    for op in _operations(path):
+        kind = op.WhichOneof("request")
+        inner = getattr(op, kind)
+        if kind == "request_put":
+            yield keyrange.of(inner.key, b"")
+        elif kind == "request_delete_range" or not inner.count_only:
+            yield keyrange.of(inner.key, inner.range_end)
+
+
+def _check(state: Mvcc, writing: Writing, path: Path) -> None:
+    for op in _operations(path):
+        kind = op.WhichOneof("request")
+        if kind == "request_range":
+            query = query_of(op.request_range)
+            revision = state.check_revision(query.revision, writing.seen)
+            if revision != writing.seen and not query.count_only:
+                writing.range(query)  # a read of history depends on nothing here: only its records must be in memory
+        elif kind == "request_put":
+            request = op.request_put
+            if request.lease and request.lease not in state.leases:
+                raise LeaseNotFound
+            if (request.ignore_value or request.ignore_lease) and writing.current(request.key) is None:
+                raise KeyNotFound
+
+
+def _apply(state: Mvcc, writing: Writing, path: Path) -> TxnResult:
+    succeeded, operations, nested = path
+    results: list[RangeResult | PutResult | DeleteResult | TxnResult] = []
+    for op, inner in zip(operations, nested, strict=True):
+        if inner is not None:
+            results.append(_apply(state, writing, inner))
+            continue
+        kind = op.WhichOneof("request")
+        if kind == "request_put":
+            results.append(put(state, writing, op.request_put))
+        elif kind == "request_range":
+            results.append(writing.range(query_of(op.request_range)))
+        else:
+            results.append(delete(writing, op.request_delete_range))
+    return TxnResult(succeeded, results)

@@ -1,0 +1,1 @@
+"""Watches: cursors, the lookup from keys to watches, and one stream per client."""

@@ -1,0 +1,46 @@
+"""One watch: what it wants to hear, and from which revision on. Pure.
+
+A watch is either *live* (in the groups: it gets every change as it is published) or *behind* (it reads history from
+`next_revision` on). It is behind when it starts in the past, and when its stream cannot keep up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from etcdlite.keyrange import KeyRange
+from etcdlite.model import Change
+
+if TYPE_CHECKING:
+    from etcdlite.watch.stream import WatchStream
+
+
+@dataclass(eq=False, slots=True)
+class Watch:
+    """id: unique on its stream. next_revision: everything before it was handed to the stream, or is not wanted.
+
+    backlog: (position, position before it) pairs of the history still to read while behind, newest first.
+    """
+
+    id: int
+    stream: WatchStream
+    keys: KeyRange
+    next_revision: int
+    no_put: bool = False
+    no_delete: bool = False
+    want_previous: bool = False
+    progress_notify: bool = False
+    fragment: bool = False
+    heard: bool = False
+    """True when an event went out since the last progress notification was due."""
+    backlog: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def filtered(self) -> bool:
+        """True when not every change in the range is wanted."""
+        return self.no_put or self.no_delete
+
+    def wants(self, change: Change) -> bool:
+        """True unless a filter drops the change."""
+        return not (self.no_delete if change.record.version == 0 else self.no_put)

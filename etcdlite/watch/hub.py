@@ -1,0 +1,107 @@
+"""Publishes changes to watches, and reads history for those that are behind.
+
+`publish` runs inside the writer's step, without an await: it hands a change to every live watch before the writer's
+call returns. It never waits for anyone; a stream that holds too much unsent has its watches put behind, and they read
+what they missed from history when the client has taken the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from etcdlite.errors import Compacted
+from etcdlite.model import SHIFT, Change, position_limit
+from etcdlite.store.mvcc import Mvcc
+from etcdlite.store.records import NotResident
+from etcdlite.watch.cursor import Watch
+from etcdlite.watch.groups import Groups
+
+BATCH = 1000
+"""Changes read from history at once, more only when one revision has more."""
+
+
+class Hub:
+    """The live watches of one store.
+
+    load: brings records into memory that are only in the file.
+    """
+
+    def __init__(self, state: Mvcc, *, load: Callable[[Sequence[int]], Awaitable[None]]) -> None:
+        self.state = state
+        self.groups = Groups()
+        self._load = load
+
+    def publish(self, revision: int, changes: Sequence[Change]) -> bool:
+        """Make a revision visible and hand its changes to the watches. True when one took some."""
+        self.state.publishable(revision)
+        if not self.groups:
+            return False
+        if len(changes) == 1:
+            heard = False
+            change = changes[0]
+            for watch in self.groups.watching(change.record.key):
+                if not watch.filtered or watch.wants(change):
+                    heard = watch.stream.offer(watch, revision, changes) or heard
+            return heard
+        wanted: dict[Watch, list[Change]] = {}
+        for change in changes:
+            for watch in self.groups.watching(change.record.key):
+                if not watch.filtered or watch.wants(change):
+                    wanted.setdefault(watch, []).append(change)
+        for watch, some in wanted.items():
+            watch.stream.offer(watch, revision, some)
+        return bool(wanted)
+
+    def join(self, watch: Watch) -> bool:
+        """Make a watch live, if nothing published is missing to it. False: it is behind."""
+        if watch.next_revision <= self.state.visible:
+            return False
+        self.groups.add(watch)
+        return True
+
+    async def history(self, watch: Watch) -> tuple[int, Sequence[Change]]:
+        """The next changes for a watch that is behind: about a batch, never a part of a revision.
+
+        It has heard everything up to the revision returned then, and `next_revision` is the one after. Raises Compacted
+        when what it missed is gone."""
+        while True:
+            if watch.next_revision < self.state.compacted:
+                raise Compacted
+            if not watch.backlog:
+                limit = position_limit(self.state.visible)
+                watch.backlog = self.state.index.changes(watch.keys, watch.next_revision << SHIFT, limit)
+                watch.backlog.reverse()
+            count = min(BATCH, len(watch.backlog))
+            while count < len(watch.backlog) and watch.backlog[-count][0] >> SHIFT == (
+                watch.backlog[-count - 1][0] >> SHIFT
+            ):
+                count += 1
+            pairs = watch.backlog[len(watch.backlog) - count :]
+            pairs.reverse()
+            try:
+                changes = self._read(watch, pairs)
+            except NotResident as fault:
+                await self._load(fault.positions)
+                watch.backlog.clear()  # a compaction may have taken some of it meanwhile
+                continue
+            del watch.backlog[len(watch.backlog) - count :]
+            # With pairs, what was published since the backlog was cut is read in the next round; without, there is
+            # nothing up to now, and there was no await in between.
+            revision = pairs[-1][0] >> SHIFT if pairs else max(self.state.visible, watch.next_revision - 1)
+            watch.next_revision = revision + 1
+            return revision, [change for change in changes if watch.wants(change)]
+
+    def _read(self, watch: Watch, pairs: Sequence[tuple[int, int]]) -> list[Change]:
+        records = self.state.records.many([position for position, _ in pairs])
+        if not watch.want_previous:
+            return [Change(record, None) for record in records]
+        # etcd reads the previous value one revision earlier, so it is there only while that is not compacted.
+        before = [
+            earlier if earlier and not earlier & 1 and (position >> SHIFT) - 1 >= self.state.compacted else 0
+            for position, earlier in pairs
+        ]
+        previous = iter(self.state.records.many([position for position in before if position]))
+        return [
+            Change(record, next(previous) if position else None)
+            for record, position in zip(records, before, strict=True)
+        ]

@@ -1,0 +1,266 @@
+"""One client's Watch stream: an actor that reads its requests, and the queue of what goes out to it.
+
+The reader creates and cancels watches at once; the sender, `replies`, is driven by the transport at the client's pace.
+What is queued is bounded by bytes: past that, watches are put behind instead, and the sender reads their history when
+the queue is empty. So a slow client costs a bounded queue and never holds up a writer.
+
+Order on the queue is the order on the wire, which gives etcd's promises: a watch's creation precedes its events, events
+come in revision order and whole revisions, and a progress notification follows everything it speaks of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from actors import Actor
+from etcdlite import keyrange
+from etcdlite.errors import Compacted, Unavailable
+from etcdlite.keyrange import KeyRange
+from etcdlite.model import Change
+from etcdlite.rpc.header import Header
+from etcdlite.watch.batches import BATCH_EVENTS, replies
+from etcdlite.watch.cursor import Watch
+from etcdlite.watch.hub import Hub
+from machinery.rpc.api import RpcError
+from protos.pool import messages
+
+pb = messages("etcdserverpb")
+
+MAX_QUEUED_BYTES = 16 * 1024 * 1024
+"""Events queued for one stream before its watches fall behind."""
+NO_WATCH = -1
+"""The watch_id of answers that belong to no watch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Changes of one revision for one watch."""
+
+    watch: Watch
+    revision: int
+    changes: Sequence[Change]
+
+
+class WatchStream(Actor):
+    """See the module. requests: the client's, which may end while the watches go on.
+
+    fragment_bytes: where responses are split for watches that allow it. progress_interval: seconds between progress
+    notifications.
+    """
+
+    def __init__(
+        self,
+        requests: AsyncIterator[Any],
+        hub: Hub,
+        header: Header,
+        *,
+        fragment_bytes: int,
+        progress_interval: float,
+    ) -> None:
+        self._requests = requests
+        self._hub = hub
+        self._header = header
+        self._fragment_bytes = fragment_bytes
+        self._progress_interval = progress_interval
+        self._watches: dict[int, Watch] = {}
+        self._behind: dict[int, Watch] = {}
+        self._next_id = 0
+        self._queue: deque[Events | Any] = deque()
+        self._queued_bytes = 0
+        self._wake: asyncio.Future[None] | None = None
+        self._progress_wanted = False
+        self._notifying = False
+        self._ended = False
+
+    # ---- the actor: requests ----------------------------------------------------------------------------------
+
+    async def setup(self) -> None:
+        self.spawn(self._read(), name="requests")
+
+    async def teardown(self) -> None:
+        self._ended = True
+        for watch in self._watches.values():
+            self._hub.groups.discard(watch)
+        self._watches.clear()
+        self._behind.clear()
+        self._rouse()
+
+    async def _read(self) -> None:
+        try:
+            async for request in self._requests:
+                kind = request.WhichOneof("request_union")
+                if kind == "create_request":
+                    self._create(request.create_request)
+                elif kind == "cancel_request":
+                    self._cancel(request.cancel_request.watch_id)
+                elif kind == "progress_request":
+                    self._progress_wanted = True
+                    self._progress_if_due()
+        except RpcError:
+            self.finish()  # the client is gone
+
+    def _create(self, request: Any) -> None:
+        visible = self._hub.state.visible
+        keys = keyrange.of(request.key or b"\0", request.range_end)
+        refusal = self._refusal(request, keys)
+        if refusal:
+            self._control(watch_id=NO_WATCH, created=True, canceled=True, cancel_reason=refusal)
+            return
+        watch_id = request.watch_id or self._free_id()
+        watch = Watch(
+            watch_id,
+            self,
+            keys,
+            request.start_revision or visible + 1,
+            no_put=pb.WatchCreateRequest.NOPUT in request.filters,
+            no_delete=pb.WatchCreateRequest.NODELETE in request.filters,
+            want_previous=request.prev_kv,
+            progress_notify=request.progress_notify,
+            fragment=request.fragment,
+        )
+        self._watches[watch_id] = watch
+        self._control(watch_id=watch_id, created=True)
+        if not self._hub.join(watch):
+            self._behind[watch_id] = watch
+        if watch.progress_notify and not self._notifying:
+            self._notifying = True
+            self.spawn(self._notify(), name="progress")
+
+    def _refusal(self, request: Any, keys: KeyRange) -> str:
+        if request.start_revision < 0:
+            return Compacted.TEXT
+        if keys.empty:
+            return "mvcc: watcher range is empty"
+        if request.watch_id and request.watch_id in self._watches:
+            return "mvcc: duplicate watch ID provided on the WatchStream"
+        return ""
+
+    def _free_id(self) -> int:
+        while self._next_id in self._watches:
+            self._next_id += 1
+        self._next_id += 1
+        return self._next_id - 1
+
+    def _cancel(self, watch_id: int) -> None:
+        if self._forget(watch_id):
+            self._control(watch_id=watch_id, canceled=True)
+            self._progress_if_due()
+
+    def _forget(self, watch_id: int) -> bool:
+        watch = self._watches.pop(watch_id, None)
+        if watch is None:
+            return False
+        self._behind.pop(watch_id, None)
+        self._hub.groups.discard(watch)
+        return True
+
+    async def _notify(self) -> None:
+        while True:
+            await self.clock.sleep(self._progress_interval)
+            for watch in self._watches.values():
+                if watch.progress_notify and not watch.heard and watch.id not in self._behind:
+                    self._control(watch_id=watch.id)
+                watch.heard = False
+
+    def _progress_if_due(self) -> None:
+        """Answer a manual progress request: with every watch live, all up to now is already on the queue."""
+        if self._progress_wanted and not self._behind:
+            self._progress_wanted = False
+            self._control(watch_id=NO_WATCH)
+
+    def _control(self, **fields: Any) -> None:
+        self._queue.append(pb.WatchResponse(header=self._header.message(self._hub.state.visible), **fields))
+        self._rouse()
+
+    # ---- the queue: events in, responses out ------------------------------------------------------------------
+
+    def offer(self, watch: Watch, revision: int, changes: Sequence[Change]) -> bool:
+        """Take changes for a live watch. False: it is not due yet, or it was put behind."""
+        if revision < watch.next_revision:
+            return False  # it starts in the future
+        if self._queued_bytes > MAX_QUEUED_BYTES:
+            watch.next_revision = revision
+            self._hub.groups.discard(watch)
+            self._behind[watch.id] = watch
+            return False
+        watch.heard = True
+        self._queue.append(Events(watch, revision, changes))
+        self._queued_bytes += _bytes(changes)
+        self._rouse()
+        return True
+
+    def _rouse(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def replies(self) -> AsyncIterator[Any]:
+        """What goes to the client, in order. Raises Unavailable when the store ends the stream."""
+        while not self._ended:
+            if self._queue:
+                for reply in self._take():
+                    yield reply
+            elif self._behind:
+                for reply in await self._catch_up():
+                    yield reply
+            else:
+                self._wake = asyncio.get_running_loop().create_future()
+                await self._wake
+        raise Unavailable
+
+    def _take(self) -> list[Any]:
+        """The next responses: a control message, or the events that stand together for one watch."""
+        entry = self._queue.popleft()
+        if not isinstance(entry, Events):
+            return [entry]
+        watch, revision, changes = entry.watch, entry.revision, entry.changes
+        self._queued_bytes -= _bytes(changes)
+        while self._queue and len(changes) < BATCH_EVENTS:
+            following = self._queue[0]
+            if not isinstance(following, Events) or following.watch is not watch:
+                break
+            self._queue.popleft()
+            self._queued_bytes -= _bytes(following.changes)
+            changes = [*changes, *following.changes]
+            revision = following.revision
+        return self._responses(watch, revision, changes)
+
+    async def _catch_up(self) -> list[Any]:
+        """One batch of history for the watch that is behind longest."""
+        watch = next(iter(self._behind.values()))
+        try:
+            revision, changes = await self._hub.history(watch)
+        except Compacted:
+            if not self._forget(watch.id):
+                return []
+            lost = pb.WatchResponse(
+                header=self._header.message(self._hub.state.visible),
+                watch_id=watch.id,
+                canceled=True,
+                compact_revision=self._hub.state.compacted,
+                cancel_reason=Compacted.TEXT,
+            )
+            self._progress_if_due()
+            return [lost]
+        if watch.id not in self._behind:
+            return []  # cancelled meanwhile
+        # No await from here: what join sees as published is what history has read.
+        del self._behind[watch.id]
+        if not self._hub.join(watch):
+            self._behind[watch.id] = watch
+        self._progress_if_due()
+        watch.heard = watch.heard or bool(changes)
+        return self._responses(watch, revision, changes) if changes else []
+
+    def _responses(self, watch: Watch, revision: int, changes: Sequence[Change]) -> list[Any]:
+        limit = self._fragment_bytes if watch.fragment else None
+        return list(
+            replies(self._header.wire(revision), watch.id, changes, previous=watch.want_previous, fragment_bytes=limit)
+        )
+
+
+def _bytes(changes: Sequence[Change]) -> int:
+    return sum(len(change.record.wire) for change in changes)
