@@ -24,6 +24,9 @@ from machinery.controller.workqueue import ShutDown, WorkQueue
 from machinery.errors import ApiError
 from machinery.informer import Informer, Informers, Subscription
 
+FIRST_START_WAIT = 0.1
+LAST_START_WAIT = 30.0
+
 
 class WatchdogExpired(Exception):
     """A reconcile took longer than the controller's watchdog allows."""
@@ -88,7 +91,7 @@ class Controller(Actor):
         await env.informers.sync(*(informer for _, informer in watched))
         if isinstance(reconciler, Startable):
             env.changed(False, "starting")
-            await reconciler.start()
+            await self._start(reconciler)
         for watch, informer in watched:
             subscription = informer.subscribe()
             self._subscriptions.append((informer, subscription))
@@ -100,6 +103,19 @@ class Controller(Actor):
         if spec.watchdog > 0:
             self.spawn(self._watch_over(), name="watchdog")
         env.changed(True, f"running {spec.workers} worker{'s' if spec.workers > 1 else ''}")
+
+    async def _start(self, reconciler: Startable) -> None:
+        """A server that does not answer yet is no reason to crash: that part is tried until it works."""
+        wait = FIRST_START_WAIT
+        while True:
+            try:
+                await reconciler.start()
+            except ApiError as error:
+                self._env.log.warning("cannot start yet, will retry in=%.1fs error=%s", wait, error.message)
+                await self.clock.sleep(wait)
+                wait = min(wait * 2.0, LAST_START_WAIT)
+            else:
+                return
 
     def _context(self, queue: WorkQueue) -> ControllerContext:
         def spawn(coroutine: Coroutine[Any, Any, None], name: str) -> Any:

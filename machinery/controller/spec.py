@@ -90,6 +90,8 @@ class ControllerSpec:
     workers: how many keys are worked on at the same time.
     after: units that become active before this one is started; units that are absent or off do not matter.
     keys: queued when the controller starts, for loops that look at everything: they answer RequeueAfter(period).
+    aliases: other names that it is switched on and off by.
+    enabled: whether it runs when nobody says so.
     component: the source of its Events; "NAME-controller" by default.
     watchdog: seconds that one reconcile may take before the unit is taken for hung and restarted; 0 never.
     config: its settings and their defaults.
@@ -103,6 +105,7 @@ class ControllerSpec:
     keys: tuple[str, ...] = ()
     description: str = ""
     component: str = ""
+    aliases: tuple[str, ...] = ()
     enabled: bool = True
     rate_limit: RateLimit = DEFAULT
     watchdog: float = 300.0
