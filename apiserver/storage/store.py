@@ -147,6 +147,6 @@ def outcome(spec: ResourceSpec, obj: Object, value: bytes, revision: int, *, cha
 
 
 def same(value: bytes, current: _Current) -> bool:
-    """Whether writing `value` would change nothing. The order of keys does not count (equal objects are equally long)."""
+    """Whether writing `value` would change nothing. The order of keys does not count (the same keys are as long)."""
     body = splice(value, current.revision)
     return len(body) == len(current.body) and (body == current.body or decode(body) == decode(current.body))

@@ -51,8 +51,8 @@ class Subscription:
         elif self._wake is not None:
             self._awaken()
 
-    def poke(self) -> None:
-        """Let `take` answer although there may be no event: time has come for a bookmark, or for the end."""
+    def wake(self) -> None:
+        """Let `take` answer although there may be no event: a bookmark is due, or the time is over."""
         self._poked = True
         self._awaken()
 
@@ -66,8 +66,13 @@ class Subscription:
     def ended(self) -> bool:
         return self._ended
 
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was pushed has been taken."""
+        return not self._pending
+
     async def take(self) -> list[CacheEvent]:
-        """All events that wait, as soon as there is one (or a poke, or the end: then perhaps none)."""
+        """All events that wait, as soon as there is one (or it is woken, or it ends: then perhaps none)."""
         if not self._pending and not self._poked and not self._ended:
             self._wake = asyncio.get_running_loop().create_future()
             try:

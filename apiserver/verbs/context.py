@@ -27,6 +27,7 @@ class RequestContext:
     namespace: "" for cluster scope and for all namespaces.
     name: "" for collections and for creates that have none in the URL.
     subresource: "" for the object itself.
+    received: when the request came in, as RFC 3339 text; what strategies stamp.
     warnings: what the answer will warn of; admission, strategies and field validation append.
     """
 
@@ -41,6 +42,7 @@ class RequestContext:
     field_validation: str = "Warn"
     request_id: str = ""
     user_agent: str = ""
+    received: str = ""
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, message: str) -> None:
