@@ -2,8 +2,8 @@
 
 Children start in order, each after the ``setup`` of the one before returned, and stop in reverse. When a child ends by
 itself its restart policy and the strategy say what follows; a child that crashes more often than the intensity allows
-is given up (``FAIL_CHILD``) or takes its supervisor down with it (``ESCALATE``). Every child has its own restart window,
-so that one that crashes in a loop does not use up the patience for its siblings.
+is given up (``FAIL_CHILD``) or takes its supervisor down with it (``ESCALATE``). Every child has its own restart
+window, so that one that crashes in a loop does not use up the patience for its siblings.
 """
 
 from __future__ import annotations
