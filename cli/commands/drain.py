@@ -172,5 +172,5 @@ COMMAND = Command(
     usage="drain NODE [flags]",
     run=run,
     flags=_flags(),
-    examples="# Move everything that can move away from node foo\npilot drain foo --ignore-daemonsets --delete-emptydir-data",
+    examples="# Move what can move\npilot drain foo --ignore-daemonsets --delete-emptydir-data",
 )

@@ -1,0 +1,200 @@
+"""`pilot apply`: make the server's objects what files say; what others set stays (client-side apply, as kubectl)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from cli.command import Command
+from cli.errors import CliError, ServerError, UsageError
+from cli.flags import Flag, Parsed, switch
+from cli.output import printer, report
+from cli.targets import FILE_FLAGS, Target, from_files
+from machinery.client.api import Client, DeleteOptions, Object, PatchType
+from machinery.errors import ApiError, Conflict, NotFound
+from machinery.patch import three_way
+from machinery.schema import definitions
+
+if TYPE_CHECKING:
+    from cli.context import Session
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+MANAGER = "kubectl-client-side-apply"
+TRIES = 5
+
+
+async def run(session: Session, flags: Parsed) -> int:
+    if not flags["filename"]:
+        raise UsageError("must specify -f")
+    if flags.args:
+        raise UsageError(f"Unexpected args: {flags.args}")
+    if flags["force-conflicts"] and not flags["server-side"]:
+        raise UsageError("--force-conflicts only works with --server-side")
+    client = await session.client()
+    failures: list[ServerError] = []
+    applied: list[Target] = []
+    for target in await from_files(session, flags["filename"], recursive=flags["recursive"]):
+        if not target.name:
+            raise CliError(f'error when reading "{target.source}": resource name may not be empty')
+        try:
+            if flags["server-side"]:
+                await _server_side(client, target, flags)
+            else:
+                await _client_side(client, target, flags)
+        except ApiError as error:
+            failures.append(ServerError(error, doing=f'error when applying "{target.source}"'))
+            continue
+        applied.append(target)
+        session.warn()
+    if flags["prune"]:
+        await _prune(client, applied, flags)
+    if failures:
+        raise CliError("\n".join(failure.render() for failure in failures)) if len(failures) > 1 else failures[0]
+    return 0
+
+
+async def _server_side(client: Client, target: Target, flags: Parsed) -> None:
+    after = await client.patch(
+        target.resource.gvr,
+        target.name,
+        orjson.dumps(target.obj),
+        PatchType.APPLY,
+        namespace=target.namespace,
+        dry_run=report.dry_run(flags) == "server",
+        field_manager=flags["field-manager"] or "kubectl",
+        force=flags["force-conflicts"],
+    )
+    report.done(flags, target.resource, after, "serverside-applied")
+
+
+async def _client_side(client: Client, target: Target, flags: Parsed) -> None:
+    assert target.obj is not None, "targets of files have their object"
+    mode = report.dry_run(flags)
+    manager = flags["field-manager"] or MANAGER
+    wanted = _recorded(target)
+    gvr = target.resource.gvr
+    for attempt in range(TRIES):
+        try:
+            current = await client.get(gvr, target.name, namespace=target.namespace)
+        except NotFound:
+            after = wanted
+            if mode != "client":
+                after = await client.create(
+                    gvr,
+                    wanted,
+                    namespace=target.namespace,
+                    dry_run=mode == "server",
+                    field_manager=manager,
+                    field_validation=_validation(flags),
+                )
+            report.done(flags, target.resource, after, "created")
+            return
+        patch, kind = _patch(target, wanted, current)
+        if not patch:
+            report.done(flags, target.resource, current, "unchanged")
+            return
+        if mode == "client":
+            report.done(flags, target.resource, current, "configured")
+            return
+        try:
+            after = await client.patch(
+                gvr,
+                target.name,
+                patch,
+                kind,
+                namespace=target.namespace,
+                dry_run=mode == "server",
+                field_manager=manager,
+                field_validation=_validation(flags),
+            )
+        except Conflict:
+            if attempt == TRIES - 1:
+                raise
+            continue
+        report.done(flags, target.resource, after, "configured")
+        return
+
+
+def _recorded(target: Target) -> Object:
+    """The manifest with itself, as it stands, in the annotation that the next apply reads."""
+    assert target.obj is not None, "targets of files have their object"
+    metadata = {**(target.obj.get("metadata") or {})}
+    if target.namespace:
+        metadata["namespace"] = target.namespace
+    annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != LAST_APPLIED}
+    metadata["annotations"] = annotations
+    bare = {**target.obj, "metadata": metadata}
+    said = orjson.dumps(bare, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+    return {**bare, "metadata": {**metadata, "annotations": {**annotations, LAST_APPLIED: said}}}
+
+
+def _patch(target: Target, wanted: Object, current: Object) -> tuple[dict[str, Any], PatchType]:
+    said = (current["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    try:
+        original = orjson.loads(said) if said else {}
+    except orjson.JSONDecodeError as error:
+        raise CliError(f"{target.shown}: the annotation {LAST_APPLIED} does not hold JSON: {error}") from None
+    schema = definitions.builtin().of_kind(target.resource.gvk)
+    if schema is None:
+        return three_way.merge(original, wanted, current), PatchType.MERGE
+    return three_way.strategic(original, wanted, current, schema), PatchType.STRATEGIC
+
+
+async def _prune(client: Client, applied: list[Target], flags: Parsed) -> None:
+    """Delete what an earlier apply made, the selector matches and the files no longer have."""
+    if not flags["selector"] and not flags["all"]:
+        raise UsageError("all resources selected for prune without explicitly passing --all")
+    kept = {(target.resource.gvr, target.namespace, target.name) for target in applied}
+    for scope, resource in {(target.namespace, target.resource.gvr): target.resource for target in applied}.items():
+        namespace, gvr = scope
+        page = await client.list(gvr, namespace=namespace, label_selector=flags["selector"])
+        for obj in page.items:
+            name = obj["metadata"]["name"]
+            if (gvr, namespace, name) in kept or LAST_APPLIED not in (obj["metadata"].get("annotations") or {}):
+                continue
+            if report.dry_run(flags) != "client":
+                options = DeleteOptions(propagation_policy="Background", dry_run=report.dry_run(flags) == "server")
+                await client.delete(gvr, name, namespace=namespace, options=options)
+            report.done(flags, resource, obj, "pruned")
+
+
+def _validation(flags: Parsed) -> str:
+    """--validate as the server's fieldValidation. Raises UsageError."""
+    value = str(flags["validate"]).lower()
+    found = {"true": "Strict", "strict": "Strict", "warn": "Warn", "false": "Ignore", "ignore": "Ignore"}.get(value)
+    if found is None:
+        raise UsageError(f'invalid - validate option "{flags["validate"]}"; must be one of: strict, warn, ignore')
+    return found
+
+
+VALIDATE = Flag(
+    "validate", "Must be one of: strict (or true), warn, ignore (or false).", default="strict", bare="strict"
+)
+
+COMMAND = Command(
+    name="apply",
+    summary="Apply a configuration to a resource by file name or stdin.",
+    usage="apply -f FILENAME [flags]",
+    run=run,
+    flags=(
+        *FILE_FLAGS,
+        VALIDATE,
+        switch("server-side", "If true, apply runs in the server instead of the client."),
+        switch("force-conflicts", "If true, server-side apply will force the changes against conflicts."),
+        switch("prune", "Automatically delete resource objects that do not appear in the configs."),
+        switch("all", "Select all resources in the namespace of the specified resource types, for --prune."),
+        Flag("selector", "Selector (label query) to filter on, for --prune", short="l"),
+        report.DRY_RUN,
+        report.FIELD_MANAGER,
+        printer.OUTPUT_FLAG,
+    ),
+    examples="""
+# Apply what a file describes, or a directory of files
+pilot apply -f ./pod.yaml
+pilot apply -f examples/guestbook
+
+# Apply what stdin has, and only ask what would happen
+cat pod.json | pilot apply -f - --dry-run=server
+""",
+)
