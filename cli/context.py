@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from actors import Clock, SystemClock
 from cli.errors import CliError
 from cli.flags import Parsed
 from cli.resources import AGGREGATED, Mapper, from_discovery
@@ -28,6 +29,7 @@ class Session:
         self._channel: Channel | None = None
         self._mapper: Mapper | None = None
         self._config: KubeConfig | None = None
+        self.clock: Clock = SystemClock()
 
     @property
     def config(self) -> KubeConfig:

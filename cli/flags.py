@@ -171,37 +171,15 @@ def _value(flag: Flag, text: str) -> Any:
         case Kind.INT:
             return int(text)
         case Kind.DURATION:
-            return seconds(text)
+            from machinery.objects import timefmt
+
+            return 0.0 if text == "0" else timefmt.parse_duration(text)
         case Kind.LIST:
             return [part for part in text.split(",") if part]
         case Kind.ARRAY:
             return [text]
         case Kind.STRING:
             return text
-
-
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def seconds(text: str) -> float:
-    """A Go duration ("1m30s", "-1s", "500ms", "0") in seconds. A bare number is seconds. Raises ValueError."""
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    sign, rest = (-1.0, text[1:]) if text.startswith("-") else (1.0, text)
-    total = 0.0
-    while rest:
-        digits = len(rest) - len(rest.lstrip("0123456789."))
-        unit_end = digits
-        while unit_end < len(rest) and rest[unit_end].isalpha():
-            unit_end += 1
-        unit = rest[digits:unit_end]
-        if not digits or unit not in _UNITS:
-            raise ValueError(f"time: invalid duration {text!r}; use for example 30s, 5m or 1h30m")
-        total += float(rest[:digits]) * _UNITS[unit]
-        rest = rest[unit_end:]
-    return sign * total
 
 
 def _copy(default: Any) -> Any:
