@@ -189,7 +189,7 @@ def _go_quoted(value: str) -> str:
 
 
 def resource_value(ref: Object, container: Object, sources: Sources) -> str:
-    """What a resourceFieldRef reads: limit or request over its divisor, rounded up. No limit: the node's allocatable."""
+    """What a resourceFieldRef reads: limit or request over its divisor, rounded up. No limit: what the node has."""
     if name := ref.get("containerName"):
         container = next((each for each in pods.all_containers(sources.pod) if each["name"] == name), container)
     which, _, resource = str(ref.get("resource") or "").partition(".")

@@ -37,6 +37,8 @@ class Memory:
     """Waits between restarts, by container name."""
     pulls: dict[str, Backoff] = field(default_factory=dict)
     """Waits between pulls, by image."""
+    pull_errors: dict[str, str] = field(default_factory=dict)
+    """What the last pull answered, by image."""
     held: dict[str, Hold] = field(default_factory=dict)
     """Containers that could not be started, by container name."""
     started: set[str] = field(default_factory=set)

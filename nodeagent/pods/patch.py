@@ -1,7 +1,7 @@
 """A status change as the smallest strategic merge patch. Pure.
 
-Conditions are merged by type and addresses replaced whole, as the API's schema has them; the uid makes sure that the patch
-never lands on another pod of the same name.
+Conditions are merged by type and addresses replaced whole, as the API's schema has them; the uid makes sure that the
+patch never lands on another pod of the same name.
 """
 
 from __future__ import annotations

@@ -11,11 +11,10 @@ from typing import Any
 
 from actors import Clock
 from machinery.client.api import Client, Object
+from machinery.client.resources import CONFIG_MAPS, SECRETS
 from machinery.errors import NotFound
 from machinery.objects.gvk import GVR
 
-CONFIG_MAPS = GVR("", "v1", "configmaps")
-SECRETS = GVR("", "v1", "secrets")
 FRESH = 1.0
 """Seconds that an answer is good for."""
 
