@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from actors.clock import Clock
 from apiserver.auth.api import Attributes, Authenticator, Caches
 from apiserver.auth.authz import AuthorizerChain
 from apiserver.auth.tokens import ACCOUNTS, ServiceAccountTokens
@@ -42,13 +41,11 @@ class ReviewService:
         authorizer: AuthorizerChain,
         tokens: ServiceAccountTokens,
         caches: Caches,
-        clock: Clock,
     ) -> None:
         self._authenticator = authenticator
         self._authorizer = authorizer
         self._tokens = tokens
         self._caches = caches
-        self._clock = clock
         self._answers: Mapping[tuple[str, str], Answer] = {
             ("tokenreviews", ""): self._token_review,
             ("selfsubjectreviews", ""): self._self_review,

@@ -37,7 +37,7 @@ ACCOUNTS = GVR("", "v1", "serviceaccounts")
 ACCOUNT_USER = "system:serviceaccount:"
 ALL_ACCOUNTS = "system:serviceaccounts"
 _PRIVATE = "kubernetes.io"
-_BOUND = {
+BOUND = {
     "pod": GVR("", "v1", "pods"),
     "secret": GVR("", "v1", "secrets"),
     "node": GVR("", "v1", "nodes"),
@@ -205,7 +205,7 @@ class ServiceAccountTokens:
         if stored is None or meta.uid(stored) != uid:
             raise InvalidToken("service account token has been invalidated")
         extra = {"authentication.kubernetes.io/credential-id": (f"JTI={claims.get('jti', '')}",)}
-        for kind, resource in _BOUND.items():
+        for kind, resource in BOUND.items():
             reference = private.get(kind)
             if reference:
                 self._check_bound(kind, resource, namespace if kind != "node" else "", reference, pod="pod" in private)

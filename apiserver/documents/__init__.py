@@ -1,0 +1,1 @@
+"""Documents about the server: version, health, metrics, discovery, OpenAPI, OpenID."""

@@ -1,0 +1,65 @@
+"""Request bodies: read up to the limit, YAML made JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from apiserver.rest.negotiate import YAML, body_type
+from machinery.errors import BadRequest, RequestTooLarge
+from machinery.manifest import ManifestError, load
+
+
+async def read(request: web.BaseRequest, *, limit: int) -> bytes:
+    """The whole body. Raises RequestTooLarge, and BadRequest when it ended too soon or does not decompress."""
+    if (request.content_length or 0) > limit:
+        raise _too_large(limit)
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise _too_large(limit) from error
+    except web.RequestPayloadError as error:
+        raise BadRequest(f"unable to read the request body: {error}") from error
+
+
+async def read_object(request: web.BaseRequest, *, limit: int) -> bytes:
+    """The body as JSON, whatever its Content-Type says it is. Raises UnsupportedMediaType and what `read` does."""
+    media_type = body_type(request.headers.get("Content-Type", ""))
+    body = await read(request, limit=limit)
+    return _from_yaml(body) if media_type == YAML else body
+
+
+async def read_delete_options(request: web.BaseRequest, *, limit: int) -> dict[str, Any] | None:
+    """The DeleteOptions of a body; None when there is no body. Raises BadRequest for what is no such object."""
+    if not request.can_read_body:
+        return None
+    body = await read_object(request, limit=limit)
+    if not body.strip():
+        return None
+    try:
+        options = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"couldn't get version/kind; json parse error: {error}") from error
+    if not isinstance(options, dict):
+        raise BadRequest("couldn't get version/kind; json parse error: the body is not an object")
+    kind = options.get("kind")
+    if kind not in (None, "", "DeleteOptions"):
+        raise BadRequest(f"decoded object cannot be converted to DeleteOptions: it is a {kind}")
+    return options
+
+
+def _from_yaml(body: bytes) -> bytes:
+    try:
+        return orjson.dumps(load(body))
+    except ManifestError as error:
+        raise BadRequest(f"error converting YAML to JSON: {error}") from error
+    except (orjson.JSONEncodeError, TypeError) as error:
+        raise BadRequest(f"error converting YAML to JSON: {error}") from error
+
+
+def _too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(f"Request entity too large: limit is {limit}")
