@@ -45,13 +45,21 @@ class Resource:
     """Name -> its methods (get, patch, update, create)."""
 
 
-def index(documents: Mapping[str, bytes]) -> Document:
-    """The root document: path ("api/v1", "apis/apps/v1") -> where its document is, with a hash that changes with it."""
-    paths = {}
-    for path, body in sorted(documents.items()):
-        digest = hashlib.sha256(body).hexdigest().upper()
-        paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
-    return {"paths": paths}
+def index(fingerprints: Mapping[str, str]) -> Document:
+    """The root document: path ("api/v1", "apis/apps/v1") -> where its document is, with what changes when it does."""
+    return {
+        "paths": {
+            path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={fingerprint}"}
+            for path, fingerprint in sorted(fingerprints.items())
+        }
+    }
+
+
+def fingerprint(resources: Iterable[Resource]) -> str:
+    """What changes when the document of these resources would, without building it: upper-case hexadecimal."""
+    rows = [(each.plural, each.kind.kind, each.schema, tuple(each.verbs), each.structural) for each in resources]
+    packed = orjson.dumps([_INFO, sorted(rows, key=lambda row: row[0])], option=orjson.OPT_SORT_KEYS, default=dict)
+    return hashlib.sha256(packed).hexdigest().upper()
 
 
 def document(group: str, version: str, resources: Iterable[Resource]) -> Document:
