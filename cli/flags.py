@@ -173,7 +173,7 @@ def _value(flag: Flag, text: str) -> Any:
         case Kind.DURATION:
             from machinery.objects import timefmt
 
-            return 0.0 if text == "0" else timefmt.parse_duration(text)
+            return timefmt.parse_duration(text)
         case Kind.LIST:
             return [part for part in text.split(",") if part]
         case Kind.ARRAY:

@@ -86,7 +86,7 @@ async def _client_side(client: Client, target: Target, flags: Parsed) -> None:
                     namespace=target.namespace,
                     dry_run=mode == "server",
                     field_manager=manager,
-                    field_validation=_validation(flags),
+                    field_validation=validation(flags),
                 )
             report.done(flags, target.resource, after, "created")
             return
@@ -106,7 +106,7 @@ async def _client_side(client: Client, target: Target, flags: Parsed) -> None:
                 namespace=target.namespace,
                 dry_run=mode == "server",
                 field_manager=manager,
-                field_validation=_validation(flags),
+                field_validation=validation(flags),
             )
         except Conflict:
             if attempt == TRIES - 1:
@@ -159,7 +159,7 @@ async def _prune(client: Client, applied: list[Target], flags: Parsed) -> None:
             report.done(flags, resource, obj, "pruned")
 
 
-def _validation(flags: Parsed) -> str:
+def validation(flags: Parsed) -> str:
     """--validate as the server's fieldValidation. Raises UsageError."""
     value = str(flags["validate"]).lower()
     found = {"true": "Strict", "strict": "Strict", "warn": "Warn", "false": "Ignore", "ignore": "Ignore"}.get(value)

@@ -1,0 +1,134 @@
+"""`pilot create -f`, and `pilot create KIND NAME ...` for the kinds of `cli.generators`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cli.command import Command
+from cli.commands.apply import VALIDATE, validation
+from cli.errors import CliError, ServerError, UsageError
+from cli.flags import Flag, Kind, Parsed
+from cli.generators import GENERATORS, Generator
+from cli.output import printer, report
+from cli.targets import FILE_FLAGS, from_files
+from machinery.client.api import Object
+from machinery.errors import ApiError
+from machinery.objects.gvk import GVR
+
+if TYPE_CHECKING:
+    from cli.context import Session
+
+MANAGER = "kubectl-create"
+
+
+async def from_file(session: Session, flags: Parsed) -> int:
+    if not flags["filename"]:
+        raise UsageError("must specify one of -f and a kind to create; see 'pilot create --help'")
+    client = await session.client()
+    mode = report.dry_run(flags)
+    failures: list[ServerError] = []
+    for target in await from_files(session, flags["filename"], recursive=flags["recursive"]):
+        assert target.obj is not None, "targets of files have their object"
+        obj: Object = target.obj
+        try:
+            if mode != "client":
+                obj = await client.create(
+                    target.resource.gvr,
+                    obj,
+                    namespace=target.namespace,
+                    dry_run=mode == "server",
+                    field_manager=flags["field-manager"] or MANAGER,
+                    field_validation=validation(flags),
+                )
+        except ApiError as error:
+            failures.append(ServerError(error, doing=f'error when creating "{target.source}"'))
+            continue
+        report.done(flags, target.resource, obj, "created")
+    if failures:
+        raise CliError("\n".join(failure.render() for failure in failures)) if len(failures) > 1 else failures[0]
+    return 0
+
+
+async def generate(session: Session, flags: Parsed, *, generator: Generator) -> int:
+    if len(flags.args) != 1:
+        raise UsageError(f"exactly one NAME is required, got {len(flags.args)}")
+    obj = generator.make(flags.args[0], flags)
+    mode = report.dry_run(flags)
+    namespace = session.namespace if generator.namespaced else ""
+    if namespace:
+        obj["metadata"]["namespace"] = namespace
+    client = await session.client()
+    resource = (await session.mapper()).find(generator.resource.group_resource)
+    if mode != "client":
+        manager = flags["field-manager"] or MANAGER
+        obj = await client.create(
+            generator.resource, obj, namespace=namespace, dry_run=mode == "server", field_manager=manager
+        )
+    report.done(flags, resource, obj, "created")
+    return 0
+
+
+async def token(session: Session, flags: Parsed) -> int:
+    """`pilot create token ACCOUNT`: a service-account token through the TokenRequest API."""
+    if len(flags.args) != 1:
+        raise UsageError(f"exactly one NAME is required, got {len(flags.args)}")
+    spec: Object = {"audiences": flags["audience"]} if flags["audience"] else {}
+    if flags["duration"]:
+        spec["expirationSeconds"] = round(flags["duration"])
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+    answer = await (await session.client()).create(
+        GVR("", "v1", "serviceaccounts"), request, namespace=session.namespace, name=flags.args[0], subresource="token"
+    )
+    print(answer["status"]["token"], flush=True)
+    return 0
+
+
+_COMMON = (report.DRY_RUN, report.FIELD_MANAGER, printer.OUTPUT_FLAG)
+
+
+def _commands() -> dict[str, Command]:
+    """A command per generator; `secret generic` and `service nodeport` become groups."""
+    commands: dict[str, Command] = {}
+    groups: dict[str, dict[str, Command]] = {}
+    for words, generator in GENERATORS.items():
+        group, _, name = words.rpartition(" ")
+        command = Command(
+            name, generator.summary, f"create {generator.usage}", partial(generate, generator=generator),
+            (*generator.flags, *_COMMON),
+        )  # fmt: skip
+        if group:
+            groups.setdefault(group, {})[name] = command
+            continue
+        for alias in (name, *generator.aliases):
+            commands[alias] = command
+    for group, members in groups.items():
+        commands[group] = Command(group, f"Create a {group} of a chosen type", f"create {group}", subcommands=members)
+    return commands
+
+
+COMMAND = Command(
+    name="create",
+    summary="Create a resource from a file or from stdin, or a common kind from flags.",
+    usage="create (-f FILENAME | KIND NAME [flags])",
+    run=from_file,
+    flags=(*FILE_FLAGS, VALIDATE, *_COMMON),
+    examples="""
+# What a file describes
+pilot create -f ./pod.json
+
+# Common kinds from flags
+pilot create deployment web --image=nginx --replicas=3
+pilot create configmap settings --from-literal=mode=fast
+""",
+    subcommands={
+        **_commands(),
+        "token": Command(
+            "token", "Request a service account token", "create token SERVICE_ACCOUNT_NAME [flags]", token,
+            (
+                Flag("audience", "Audience of the requested token.", kind=Kind.LIST, default=[]),
+                Flag("duration", "Requested lifetime of the issued token.", kind=Kind.DURATION, default=0.0),
+            ),
+        ),
+    },
+)  # fmt: skip
