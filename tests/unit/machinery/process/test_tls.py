@@ -1,0 +1,143 @@
+"""TLS material, proven by handshakes."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import ssl
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from machinery.process.tls import (
+    Identity,
+    TlsError,
+    TlsFiles,
+    channel_credentials,
+    client_context,
+    refresh,
+    reloading_server_credentials,
+    server_context,
+)
+
+NOW = datetime.datetime.now(datetime.UTC)
+
+
+class Authority:
+    def __init__(self) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
+        self.cert = (
+            self._builder(name, name, self.key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(self.key, hashes.SHA256())
+        )
+        self.pem = self.cert.public_bytes(serialization.Encoding.PEM)
+
+    def issue(self, name: str) -> Identity:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        cert = (
+            self._builder(subject, self.cert.subject, key)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+            .sign(self.key, hashes.SHA256())
+        )
+        return Identity(
+            cert=cert.public_bytes(serialization.Encoding.PEM),
+            key=key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            ),
+            ca=self.pem,
+        )
+
+    @staticmethod
+    def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(NOW - datetime.timedelta(hours=1))
+            .not_valid_after(NOW + datetime.timedelta(hours=1))
+        )
+
+
+async def served_name(port: int, client: ssl.SSLContext) -> str:
+    """The common name that a server shows on a new connection."""
+    _, writer = await asyncio.open_connection("localhost", port, ssl=client)
+    certificate = writer.get_extra_info("ssl_object").getpeercert()
+    writer.close()
+    await writer.wait_closed()
+    return str(dict(pair[0] for pair in certificate["subject"])["commonName"])
+
+
+async def test_https_shows_the_certificate_and_takes_a_renewed_one() -> None:
+    authority = Authority()
+    context = server_context(authority.issue("first"))
+    client = client_context(authority.issue("client"))
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(greet, "localhost", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        assert await served_name(port, client) == "first"
+        refresh(context, authority.issue("second"))
+        assert await served_name(port, client) == "second"
+        with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+            await served_name(port, client_context(Identity(ca=Authority().pem)))
+
+
+async def test_grpc_demands_client_certificates_and_reloads_files(tmp_path: Path) -> None:
+    authority = Authority()
+    files = TlsFiles(tmp_path / "cert.pem", tmp_path / "key.pem", tmp_path / "ca.pem")
+
+    def write(identity: Identity, authorities: bytes, age: int) -> None:
+        for path, data in ((files.cert, identity.cert), (files.key, identity.key), (files.ca, authorities)):
+            assert path is not None and data is not None
+            path.write_bytes(data)
+            os.utime(path, (age, age))
+
+    write(authority.issue("server"), authority.pem, 1)
+    server = grpc.aio.server()
+    port = server.add_secure_port("localhost:0", reloading_server_credentials(files, require_client=True))
+    await server.start()
+
+    async def reachable(identity: Identity) -> bool:
+        async with grpc.aio.secure_channel(f"localhost:{port}", channel_credentials(identity)) as channel:
+            call = channel.unary_unary("/none.None/None")(b"")
+            return await call.code() is grpc.StatusCode.UNIMPLEMENTED
+
+    try:
+        assert await reachable(authority.issue("client"))
+        assert not await reachable(Identity(ca=authority.pem))
+        other = Authority()
+        write(other.issue("server"), other.pem, 2)
+        assert await reachable(other.issue("client"))
+        assert not await reachable(authority.issue("client"))
+    finally:
+        await server.stop(None)
+
+
+def test_what_is_wrong_is_named(tmp_path: Path) -> None:
+    authority = Authority()
+    with pytest.raises(TlsError, match=f"cannot read {tmp_path}/none: No such file"):
+        TlsFiles(ca=tmp_path / "none").read()
+    with pytest.raises(TlsError, match="needs its key"):
+        Identity(cert=b"x")
+    mixed = Identity(cert=authority.issue("a").cert, key=authority.issue("b").key)
+    with pytest.raises(TlsError, match="do not load"):
+        server_context(mixed)
+    with pytest.raises(TlsError, match="authority does not load"):
+        client_context(Identity(ca=b"nonsense"))
+    with pytest.raises(TlsError, match="without a certificate authority"):
+        reloading_server_credentials(TlsFiles(), require_client=True)
