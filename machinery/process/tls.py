@@ -1,8 +1,8 @@
 """Certificates, keys and authorities as what grpc and ssl want.
 
 ``TlsFiles`` names files on disk; ``Identity`` holds their bytes. Servers that must go on while certificates are
-renewed use ``reloading_server_credentials`` (gRPC asks for every handshake) and ``refresh`` (an ``ssl.SSLContext`` takes
-the new pair for the connections that follow).
+renewed use ``reloading_server_credentials`` (gRPC asks for every handshake) and ``refresh`` (an ``ssl.SSLContext``
+takes the new pair for the connections that follow).
 
 TLS 1.2 is the floor, as for the components of Kubernetes.
 """
