@@ -52,7 +52,7 @@ def test_values(words: str, name: str, value: Any) -> None:
 
 
 def test_flags_and_arguments_mix_and_double_dash_ends_flags() -> None:
-    parsed = parse("pods -n x web --watch -- sh -c ls".split(), FLAGS)
+    parsed = parse(["pods", "-n", "x", "web", "--watch", "--", "sh", "-c", "ls"], FLAGS)
     assert (parsed.args, parsed.rest, parsed["namespace"]) == (["pods", "web"], ["sh", "-c", "ls"], "x")
 
 
