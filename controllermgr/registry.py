@@ -10,6 +10,7 @@ import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
 
 from controllermgr.controllers import (
+    deployment,
     replicaset,
 )
 from machinery.controller.spec import ControllerSpec
@@ -17,6 +18,7 @@ from machinery.controller.spec import ControllerSpec
 ENTRY_POINTS = "controllermgr.controllers"
 
 CONTROLLERS: Mapping[str, ControllerSpec] = {
+    "deployment": deployment.SPEC,
     "replicaset": replicaset.SPEC,
 }
 

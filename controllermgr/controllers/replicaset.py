@@ -51,13 +51,17 @@ class ReplicaSets:
         self._sets = context.informers.store(REPLICA_SETS)
         self._pods = context.informers.store(PODS)
         self._expectations = Expectations(self._pods, context.clock)
+        self._own_writes = Expectations(self._sets, context.clock)
         self._claimer = Claimer(context.client, REPLICA_SETS, PODS, self._pods)
 
     async def reconcile(self, key: str) -> Outcome:
         replica_set = self._sets.get(key)
         if replica_set is None:
             self._expectations.forget(key)
+            self._own_writes.forget(key)
             return DONE
+        if not self._own_writes.satisfied(key):
+            return DONE  # the cache is behind our last status; its arrival brings us back
         try:
             selector = workload.selector(replica_set)
         except SelectorError as error:
@@ -85,7 +89,7 @@ class ReplicaSets:
 
         async def create() -> Object:
             made = await self._client.create(PODS, workload.pod_of_template(template, replica_set), namespace=namespace)
-            self._expectations.created(key, made)
+            self._expectations.wrote(key, made)
             self._recorder.normal(replica_set, "SuccessfulCreate", f"Created pod: {meta.name(made)}")
             return made
 
@@ -133,7 +137,8 @@ class ReplicaSets:
         status = plan.status(replica_set, active, terminating, failure, self._clock.now())
         if status == workload.status(replica_set):
             return
-        await self._client.update(REPLICA_SETS, {**replica_set, "status": status}, subresource="status")
+        written = await self._client.update(REPLICA_SETS, {**replica_set, "status": status}, subresource="status")
+        self._own_writes.wrote(meta.key(replica_set), written)
 
 
 def _namespace_ends(error: ApiError) -> bool:

@@ -21,7 +21,7 @@ from machinery.controller.reconcile import Done, Reconciler, RequeueAfter, Start
 from machinery.controller.recorder import Recorder
 from machinery.controller.spec import ControllerContext, ControllerSpec, Watch
 from machinery.controller.workqueue import ShutDown, WorkQueue
-from machinery.errors import ApiError
+from machinery.errors import ApiError, Conflict
 from machinery.informer import Informer, Informers, Subscription
 
 FIRST_START_WAIT = 0.1
@@ -169,13 +169,14 @@ class Controller(Actor):
                 stats.errors += 1
                 stats.last_error = f"{key}: {error}"
                 env.log.error("reconcile gave up key=%s error=%s", key, error)
+            except Conflict as error:  # the cache was behind: that is how optimistic writing works, and no error
+                wait = queue.retry(key)
+                env.log.debug("reconcile met a newer object, will retry key=%s in=%.3fs: %s", key, wait, error.message)
             except ApiError as error:
                 stats.errors += 1
                 stats.last_error = f"{key}: {error.message}"
                 wait = queue.retry(key)
-                # A conflict only says that the cache was behind: that is how optimistic writing works.
-                level = logging.DEBUG if error.code == 409 else logging.WARNING
-                env.log.log(level, "reconcile failed, will retry key=%s in=%.3fs error=%s", key, wait, error.message)
+                env.log.warning("reconcile failed, will retry key=%s in=%.3fs error=%s", key, wait, error.message)
             except Exception as error:  # a bug met by one object must not end the loop for all others
                 stats.errors += 1
                 stats.last_error = f"{key}: {error!r}"

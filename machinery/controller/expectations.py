@@ -6,7 +6,7 @@ act is *seen* when the cache holds its effect, or has moved past the resourceVer
 
     if self._expectations.satisfied(key):
         pod = await client.create(PODS, ...)
-        self._expectations.created(key, pod)
+        self._expectations.wrote(key, pod)
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Expectations:
         self._clock = clock
         self._acts: dict[str, dict[str, _Act]] = {}
 
-    def created(self, key: str, obj: Object) -> None:
-        """`obj` was created (or changed) for `key`, and this is what the server answered."""
+    def wrote(self, key: str, obj: Object) -> None:
+        """`obj` was created or changed for `key`, and this is what the server answered."""
         self._note(key, obj, deletion=False)
 
     def deleted(self, key: str, obj: Object) -> None:
