@@ -11,6 +11,8 @@ AgentError
 
 from __future__ import annotations
 
+from machinery.rpc import RpcError
+
 
 class AgentError(Exception):
     """Any of these. The message is what users see in a status, an event or an answer."""
@@ -46,3 +48,9 @@ class LogError(AgentError):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def rpc_text(error: RpcError) -> str:
+    """A runtime's error as Go writes it, which is how users meet it in statuses and events."""
+    code = "".join(word.capitalize() for word in error.code.name.split("_"))
+    return f"rpc error: code = {code} desc = {error.message}"

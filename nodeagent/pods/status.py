@@ -1,7 +1,7 @@
 """What the API is told of a pod: from what is observed to `status`. Pure.
 
 Names, reasons and messages are kubelet's (pkg/kubelet/kubelet_pods.go, pkg/kubelet/status/generate.go). The status is
-built whole each time; `patch.py` says what changed.
+built whole each time; `patch.py` says what changed. Nothing in it is null: a merge would take null for "remove".
 """
 
 from __future__ import annotations
@@ -148,13 +148,7 @@ def _never_seen(
 
 
 def _unlocated() -> Object:
-    return {
-        "exitCode": 137,
-        "finishedAt": None,
-        "message": UNLOCATED,
-        "reason": "ContainerStatusUnknown",
-        "startedAt": None,
-    }
+    return {"exitCode": 137, "message": UNLOCATED, "reason": "ContainerStatusUnknown"}
 
 
 def _state(
@@ -203,10 +197,11 @@ def _terminated(container: Container, node: NodeFacts) -> Object:
     ended: Object = {
         "containerID": f"{node.runtime}://{container.id}",
         "exitCode": container.exit_code,
-        "finishedAt": _time(container.finished_at),
         "reason": container.reason or ("Error" if container.exit_code else "Completed"),
-        "startedAt": _time(container.started_at),
     }
+    for key, nanos in (("startedAt", container.started_at), ("finishedAt", container.finished_at)):
+        if nanos:
+            ended[key] = _time(nanos)
     if container.message:
         ended["message"] = container.message
     return ended
@@ -220,8 +215,8 @@ def _resources(status: Object, container: Object) -> None:
             status["allocatedResources"] = resources["requests"]
 
 
-def _time(nanos: int) -> str | None:
-    return timefmt.format(datetime.fromtimestamp(nanos // 10**9, UTC)) if nanos else None
+def _time(nanos: int) -> str:
+    return timefmt.format(datetime.fromtimestamp(nanos // 10**9, UTC))
 
 
 def compute_phase(pod: Mapping[str, Any], statuses: Sequence[Mapping[str, Any]]) -> str:
@@ -314,7 +309,6 @@ def _conditions(
         condition: Object = {
             "type": kind,
             "status": word,
-            "lastProbeTime": None,
             "lastTransitionTime": old["lastTransitionTime"]
             if same and old and old.get("lastTransitionTime")
             else timefmt.format(now),

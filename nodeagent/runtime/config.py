@@ -220,7 +220,7 @@ def cpu_shares(request: Quantity | None) -> int:
 
 
 def oom_score(pod: Object, request: Quantity | None, capacity: int) -> int:
-    """How early the kernel kills it when memory is short: -997 for Guaranteed, 1000 for BestEffort, between by request."""
+    """How early the kernel kills it when memory is short: -997 for Guaranteed, 1000 for BestEffort, else by request."""
     quality = pods.status(pod).get("qosClass") or pods.qos_class(pod)
     if quality == "Guaranteed" or pods.priority(pod) >= 2_000_000_000:
         return -997
@@ -267,7 +267,5 @@ def _refuse_root(pod: Object, given: ContainerInput, user: int | None) -> None:
         if given.image_user in ("", "0"):
             raise ConfigError(f"container has runAsNonRoot and image will run as root {who}")
         if not re.fullmatch(r"\d+", given.image_user):
-            name = given.image_user
-            raise ConfigError(
-                f"container has runAsNonRoot and image has non-numeric user ({name}), cannot verify user is non-root {who}"
-            )
+            said = f"container has runAsNonRoot and image has non-numeric user ({given.image_user})"
+            raise ConfigError(f"{said}, cannot verify user is non-root {who}")

@@ -16,7 +16,7 @@ from actors import Clock
 from machinery.objects import meta, timefmt
 from machinery.objects import pod as pods
 from machinery.rpc import RpcError
-from nodeagent.errors import ImageError
+from nodeagent.errors import ImageError, rpc_text
 from nodeagent.pods.backoff import Backoff
 from nodeagent.pods.events import PodEvents
 from nodeagent.pods.memory import Memory
@@ -80,7 +80,7 @@ class Images:
             image = await self._cri.image(name)
         except RpcError as error:
             backoff.grow(self._now(), self._now())
-            said = f"rpc error: code = {_go_code(error)} desc = {error.message}"
+            said = rpc_text(error)
             memory.pull_errors[name] = said
             events.warning("Failed", f'Failed to pull image "{wanted}": {said}', container=container)
             raise ImageError("ErrImagePull", said) from None
@@ -89,7 +89,8 @@ class Images:
         memory.pulls.pop(name, None)
         memory.pull_errors.pop(name, None)
         took = timefmt.format_duration(round(self._clock.monotonic() - began, 3))
-        said = f'Successfully pulled image "{wanted}" in {took} ({took} including waiting). Image size: {image.size} bytes.'
+        said = f'Successfully pulled image "{wanted}" in {took} ({took} including waiting).'
+        said += f" Image size: {image.size} bytes."
         events.normal("Pulled", said, container=container)
         return image
 
@@ -114,10 +115,6 @@ class Images:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
-
-
-def _go_code(error: RpcError) -> str:
-    return "".join(word.capitalize() for word in error.code.name.split("_"))
 
 
 def with_tag(image: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from typing import Any
 
 from machinery.rpc import Call, Code, RpcError
@@ -18,15 +19,14 @@ class FakeImages:
         self._script = script
         self._sleep = sleep
         self._mountpoint = mountpoint
-        self._present: dict[str, str] = {}
+        self._present: dict[str, str] = {}  # normalized name -> id
+        self._references: dict[str, str] = {}  # id -> REPOSITORY@DIGEST
         self.m = messages("runtime.v1")
 
     def reference(self, name: str) -> str:
-        """What an image that is present resolved to, by name, digest or id; "" when it is absent."""
-        found = self._present.get(normalized(name))
-        if found is None and name in self._present.values():
-            return name
-        return found or ""
+        """What an image that is present resolved to (`REPOSITORY@DIGEST`), by name or id; "" when it is absent."""
+        id = name if name in self._references else self._present.get(normalized(name), "")
+        return self._references.get(id, "")
 
     async def ListImages(self, request: Any, call: Call) -> Any:
         only = request.filter.image.image
@@ -57,11 +57,16 @@ class FakeImages:
             await self._sleep(stage.pull_delay)
         if stage.pull_error:
             raise RpcError(Code.NOT_FOUND, f'failed to pull and unpack image "{name}": {stage.pull_error}')
-        self._present[name] = digest(name)
-        return self.m.PullImageResponse(image_ref=self._present[name])
+        id = sys.intern(digest(name))
+        self._present[name] = id
+        self._references[id] = f"{repository(name)}@{id}"
+        return self.m.PullImageResponse(image_ref=id)
 
     async def RemoveImage(self, request: Any, call: Call) -> Any:
-        self._present.pop(normalized(request.image.image), None)
+        name = request.image.image
+        id = name if name in self._references else self._present.get(normalized(name))
+        self._references.pop(id or "", None)
+        self._present = {each: held for each, held in self._present.items() if held != id}
         return self.m.RemoveImageResponse()
 
     async def ImageFsInfo(self, request: Any, call: Call) -> Any:
@@ -74,16 +79,14 @@ class FakeImages:
         return self.m.ImageFsInfoResponse(image_filesystems=[usage])
 
     def _image(self, name: str) -> Any:
-        repository, _, _ = name.partition("@")
-        if "@" not in name:
-            repository = name[: name.rindex(":")]
+        id = self._present[name]
         tags = [] if "@" in name else [name]
-        return self.m.Image(
-            id=self._present[name],
-            repo_tags=tags,
-            repo_digests=[f"{repository}@{self._present[name]}"],
-            size=size(name),
-        )
+        return self.m.Image(id=id, repo_tags=tags, repo_digests=[self._references[id]], size=size(name))
+
+
+def repository(name: str) -> str:
+    """A normalized name without its tag or digest."""
+    return name.partition("@")[0] if "@" in name else name[: name.rindex(":")]
 
 
 def normalized(name: str) -> str:

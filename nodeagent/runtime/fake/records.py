@@ -82,7 +82,7 @@ class FakeContainer:
         self.sandbox = sandbox
         self.name = sys.intern(config.metadata.name)
         self.attempt = config.metadata.attempt
-        self.image = sys.intern(config.image.image)
+        self.image = sys.intern(config.image.user_specified_image or config.image.image)
         self.image_ref = image_ref
         self.labels = small(config.labels)
         self.annotations = small(config.annotations)
