@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from apiserver.resources.defaults import apps as defaults
 from apiserver.resources.rows import ALL, SCALE, STATUS, built_in
 from apiserver.resources.rules import Rules
+from apiserver.resources.validation import apps as validation
+
+Object = dict[str, Any]
+
+
+class DeploymentRules(Rules):
+    """Deployments: annotations count as a change too, for the controller copies them to replica sets."""
+
+    def spec_changed(self, obj: Object, old: Object) -> bool:
+        now, before = (each["metadata"].get("annotations") or {} for each in (obj, old))
+        return now != before or super().spec_changed(obj, old)
+
 
 ROWS = (
-    built_in("apps/v1", "ControllerRevision", "controllerrevisions", strategy=Rules(status=False, generation=False)),
+    built_in(
+        "apps/v1",
+        "ControllerRevision",
+        "controllerrevisions",
+        strategy=Rules(
+            status=False,
+            generation=False,
+            validate=validation.controller_revision,
+            update=validation.controller_revision_update,
+        ),
+    ),
     built_in(
         "apps/v1",
         "DaemonSet",
@@ -14,7 +39,18 @@ ROWS = (
         short=("ds",),
         categories=ALL,
         subresources=(STATUS,),
-        strategy=Rules(),
+        strategy=Rules(
+            initial_status={
+                "currentNumberScheduled": 0,
+                "desiredNumberScheduled": 0,
+                "numberMisscheduled": 0,
+                "numberReady": 0,
+            },
+            default=defaults.daemon_set,
+            validate=validation.daemon_set,
+            update=validation.daemon_set_update,
+            warn=validation.template_warnings,
+        ),
     ),
     built_in(
         "apps/v1",
@@ -23,7 +59,13 @@ ROWS = (
         short=("deploy",),
         categories=ALL,
         subresources=(STATUS, SCALE),
-        strategy=Rules(),
+        strategy=DeploymentRules(
+            initial_status={},
+            default=defaults.deployment,
+            validate=validation.deployment,
+            update=validation.deployment_update,
+            warn=validation.template_warnings,
+        ),
     ),
     built_in(
         "apps/v1",
@@ -32,7 +74,13 @@ ROWS = (
         short=("rs",),
         categories=ALL,
         subresources=(STATUS, SCALE),
-        strategy=Rules(),
+        strategy=Rules(
+            initial_status={"replicas": 0},
+            default=defaults.replica_set,
+            validate=validation.replica_set,
+            update=validation.replica_set_update,
+            warn=validation.template_warnings,
+        ),
         selectable={"status.replicas": lambda rs: str(rs.get("status", {}).get("replicas", 0))},
     ),
     built_in(
@@ -42,6 +90,12 @@ ROWS = (
         short=("sts",),
         categories=ALL,
         subresources=(STATUS, SCALE),
-        strategy=Rules(),
+        strategy=Rules(
+            initial_status={"availableReplicas": 0, "replicas": 0},
+            default=defaults.stateful_set,
+            validate=validation.stateful_set,
+            update=validation.stateful_set_update,
+            warn=validation.template_warnings,
+        ),
     ),
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from apiserver.resources.defaults import batch as defaults
+from apiserver.resources.jobs import JobStrategy
 from apiserver.resources.rows import ALL, STATUS, built_in
 from apiserver.resources.rules import Rules
+from apiserver.resources.validation import batch as validation
 
 ROWS = (
     built_in(
@@ -13,7 +16,12 @@ ROWS = (
         short=("cj",),
         categories=ALL,
         subresources=(STATUS,),
-        strategy=Rules(),
+        strategy=Rules(
+            initial_status={},
+            default=defaults.cron_job,
+            validate=validation.cron_job,
+            warn=validation.cron_job_warnings,
+        ),
     ),
     built_in(
         "batch/v1",
@@ -21,7 +29,7 @@ ROWS = (
         "jobs",
         categories=ALL,
         subresources=(STATUS,),
-        strategy=Rules(orphans=True),
+        strategy=JobStrategy(),
         selectable={"status.successful": lambda job: str(job.get("status", {}).get("succeeded", 0))},
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiserver.resources.csr import CsrStrategy
 from apiserver.resources.rows import STATUS, built_in, text
 from apiserver.resources.rules import Rules
 from apiserver.resources.spec import SubresourceSpec
@@ -16,7 +17,7 @@ ROWS = (
         namespaced=False,
         short=("csr",),
         subresources=(STATUS, SubresourceSpec("approval")),
-        strategy=Rules(generation=False),
+        strategy=CsrStrategy(),
         selectable={"spec.signerName": text("spec", "signerName")},
     ),
     built_in(

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from apiserver.resources.defaults import core as defaults
+from apiserver.resources.namespaces import NamespaceStrategy
+from apiserver.resources.nodes import NodeStrategy
+from apiserver.resources.pods import PodStrategy
 from apiserver.resources.rows import ALL, SCALE, STATUS, built_in, text
 from apiserver.resources.rules import Rules
+from apiserver.resources.secrets import SecretStrategy
+from apiserver.resources.services import ServiceStrategy
 from apiserver.resources.spec import SubresourceSpec
+from apiserver.resources.validation import core as validation
+from apiserver.resources.validation import services as service_validation
+from apiserver.resources.validation import storage_k8s as storage_validation
 from machinery.objects.gvk import GVK
 
 _PROXY_VERBS = ("create", "delete", "get", "patch", "update")
@@ -27,7 +36,12 @@ _EVENT_FIELDS = {
 
 ROWS = (
     built_in(
-        "v1", "Binding", "bindings", verbs=("create",), storage="", strategy=Rules(status=False, generation=False)
+        "v1",
+        "Binding",
+        "bindings",
+        verbs=("create",),
+        storage="",
+        strategy=Rules(status=False, generation=False, validate=validation.binding),
     ),
     built_in(
         "v1",
@@ -39,7 +53,15 @@ ROWS = (
         storage="",
         strategy=Rules(status=False, generation=False),
     ),
-    built_in("v1", "ConfigMap", "configmaps", short=("cm",), strategy=Rules(status=False, generation=False)),
+    built_in(
+        "v1",
+        "ConfigMap",
+        "configmaps",
+        short=("cm",),
+        strategy=Rules(
+            status=False, generation=False, validate=validation.config_map, update=validation.config_map_update
+        ),
+    ),
     built_in(
         "v1",
         "Endpoints",
@@ -47,14 +69,20 @@ ROWS = (
         singular="endpoints",
         short=("ep",),
         storage="services/endpoints",
-        strategy=Rules(status=False, generation=False, create_on_update=True),
+        strategy=Rules(
+            status=False,
+            generation=False,
+            create_on_update=True,
+            default=defaults.endpoints,
+            validate=service_validation.endpoints,
+        ),
     ),
     built_in(
         "v1",
         "Event",
         "events",
         short=("ev",),
-        strategy=Rules(status=False, generation=False, create_on_update=True),
+        strategy=Rules(status=False, generation=False, create_on_update=True, validate=validation.event),
         selectable=_EVENT_FIELDS,
     ),
     built_in(
@@ -62,7 +90,13 @@ ROWS = (
         "LimitRange",
         "limitranges",
         short=("limits",),
-        strategy=Rules(status=False, generation=False, create_on_update=True),
+        strategy=Rules(
+            status=False,
+            generation=False,
+            create_on_update=True,
+            default=defaults.limit_range,
+            validate=validation.limit_range,
+        ),
     ),
     built_in(
         "v1",
@@ -72,7 +106,7 @@ ROWS = (
         short=("ns",),
         verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
         subresources=(STATUS, SubresourceSpec("finalize", verbs=("update",))),
-        strategy=Rules(generation=False),
+        strategy=NamespaceStrategy(),
         selectable={"status.phase": text("status", "phase")},
     ),
     built_in(
@@ -83,7 +117,7 @@ ROWS = (
         short=("no",),
         storage="minions",
         subresources=(STATUS, _options("proxy", "NodeProxyOptions", *_PROXY_VERBS)),
-        strategy=Rules(generation=False),
+        strategy=NodeStrategy(),
         selectable={"spec.unschedulable": lambda node: str(bool(node.get("spec", {}).get("unschedulable"))).lower()},
     ),
     built_in(
@@ -92,7 +126,13 @@ ROWS = (
         "persistentvolumeclaims",
         short=("pvc",),
         subresources=(STATUS,),
-        strategy=Rules(generation=False),
+        strategy=Rules(
+            generation=False,
+            initial_status={"phase": "Pending"},
+            default=defaults.persistent_volume_claim,
+            validate=storage_validation.claim,
+            update=storage_validation.claim_update,
+        ),
     ),
     built_in(
         "v1",
@@ -101,7 +141,13 @@ ROWS = (
         namespaced=False,
         short=("pv",),
         subresources=(STATUS,),
-        strategy=Rules(generation=False),
+        strategy=Rules(
+            generation=False,
+            initial_status={"phase": "Pending"},
+            default=defaults.persistent_volume,
+            validate=storage_validation.volume,
+            update=storage_validation.volume_update,
+        ),
     ),
     built_in(
         "v1",
@@ -121,7 +167,7 @@ ROWS = (
             _options("proxy", "PodProxyOptions", *_PROXY_VERBS),
             SubresourceSpec("resize"),
         ),
-        strategy=Rules(),
+        strategy=PodStrategy(),
         selectable={
             "spec.nodeName": text("spec", "nodeName"),
             "spec.restartPolicy": text("spec", "restartPolicy"),
@@ -134,7 +180,12 @@ ROWS = (
             "status.nominatedNodeName": text("status", "nominatedNodeName"),
         },
     ),
-    built_in("v1", "PodTemplate", "podtemplates", strategy=Rules(status=False)),
+    built_in(
+        "v1",
+        "PodTemplate",
+        "podtemplates",
+        strategy=Rules(status=False, default=defaults.pod_template, validate=validation.pod_template),
+    ),
     built_in(
         "v1",
         "ReplicationController",
@@ -143,7 +194,12 @@ ROWS = (
         categories=ALL,
         storage="controllers",
         subresources=(STATUS, SCALE),
-        strategy=Rules(orphans=True),
+        strategy=Rules(
+            orphans=True,
+            initial_status={"replicas": 0},
+            default=defaults.replication_controller,
+            validate=validation.replication_controller,
+        ),
         selectable={"status.replicas": lambda rc: str(rc.get("status", {}).get("replicas", 0))},
     ),
     built_in(
@@ -152,13 +208,19 @@ ROWS = (
         "resourcequotas",
         short=("quota",),
         subresources=(STATUS,),
-        strategy=Rules(generation=False),
+        strategy=Rules(
+            generation=False,
+            initial_status={},
+            default=defaults.resource_quota,
+            validate=validation.resource_quota,
+            update=validation.resource_quota_update,
+        ),
     ),
     built_in(
         "v1",
         "Secret",
         "secrets",
-        strategy=Rules(status=False, generation=False),
+        strategy=SecretStrategy(),
         selectable={"type": text("type")},
     ),
     built_in(
@@ -179,7 +241,7 @@ ROWS = (
         categories=ALL,
         storage="services/specs",
         subresources=(STATUS, _options("proxy", "ServiceProxyOptions", *_PROXY_VERBS)),
-        strategy=Rules(generation=False, create_on_update=True),
+        strategy=ServiceStrategy(),
         selectable={"spec.clusterIP": text("spec", "clusterIP"), "spec.type": text("spec", "type")},
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from apiserver.resources.strategy import Strategy
@@ -15,15 +15,19 @@ Object = dict[str, Any]
 class Rules(Strategy):
     """A strategy made of functions.
 
+    status, generation, create_on_update, unconditional, orphans, initial_status: the attributes of `Strategy`.
     default: fills in what the user left out. validate: what is wrong with an object. update: what an update changes
     that it must not, in addition to `validate`. validate_status: what is wrong with a status update (new, old).
     warn: what is accepted but deprecated. name: what is wrong with a name of this kind.
     """
 
+    status_writes_metadata = True
+
     def __init__(
         self,
         *,
         status: bool = True,
+        initial_status: Mapping[str, Any] | None = None,
         generation: bool = True,
         create_on_update: bool = False,
         unconditional: bool = True,
@@ -36,6 +40,7 @@ class Rules(Strategy):
         name: Callable[[str], list[str]] = is_dns_subdomain,
     ) -> None:
         self.status_subresource = status
+        self.initial_status = initial_status
         self.generation = generation
         self.allow_create_on_update = create_on_update
         self.allow_unconditional_update = unconditional

@@ -1,0 +1,220 @@
+"""The core group: what has no file of its own."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from apiserver.resources.validation.apps import MISMATCH
+from apiserver.resources.validation.checks import Errors, indexed, not_negatives, one_of, quantity, required, text
+from apiserver.resources.validation.pods import template
+from machinery.errors import FieldError
+from machinery.objects.names import is_config_key, is_dns_subdomain, is_label_key
+
+Object = dict[str, Any]
+
+DATA_BYTES = 1024 * 1024
+"""How much a ConfigMap or Secret may hold."""
+_FROZEN = "field is immutable when `immutable` is set"
+_REDACTED = "<secret contents redacted>"
+_SECRET_KEYS: Mapping[str, tuple[str, ...]] = {
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+_ACCOUNT = "kubernetes.io/service-account.name"
+_QUOTA_SCOPES = (
+    "BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating",
+    "VolumeAttributesClass",
+)  # fmt: skip
+
+
+def config_map(obj: Object) -> Errors:
+    errors: Errors = []
+    size = 0
+    data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
+    for field, values in (("data", data), ("binaryData", binary)):
+        for key, value in values.items():
+            errors += text(f"{field}[{key}]", key, is_config_key)
+            size += len(value.encode()) if field == "data" else len(value) * 3 // 4
+    errors += [
+        FieldError.invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
+        for key in data
+        if key in binary
+    ]
+    return [*errors, FieldError.too_long("", DATA_BYTES)] if size > DATA_BYTES else errors
+
+
+def config_map_update(obj: Object, old: Object) -> Errors:
+    return _frozen(obj, old, "data", "binaryData")
+
+
+def secret(obj: Object) -> Errors:
+    errors: Errors = []
+    data: Mapping[str, str] = obj.get("data") or {}
+    size = 0
+    for key, value in data.items():
+        errors += text(f"data[{key}]", key, is_config_key)
+        size += len(value) * 3 // 4
+    if size > DATA_BYTES:
+        errors.append(FieldError.too_long("data", DATA_BYTES))
+    kind = obj.get("type") or ""
+    if kind == "kubernetes.io/service-account-token":
+        if not ((obj.get("metadata") or {}).get("annotations") or {}).get(_ACCOUNT):
+            errors.append(FieldError.required(f"metadata.annotations[{_ACCOUNT}]"))
+    elif kind == "kubernetes.io/basic-auth" and not data.keys() & {"username", "password"}:
+        errors += [FieldError.required("data[username]"), FieldError.required("data[password]")]
+    for key in _SECRET_KEYS.get(kind, ()):
+        if key not in data:
+            errors.append(FieldError.required(f"data[{key}]"))
+        elif key.startswith(".docker") and (said := _json_problem(data[key])):
+            errors.append(FieldError.invalid(f"data[{key}]", _REDACTED, said))
+    return errors
+
+
+def secret_update(obj: Object, old: Object) -> Errors:
+    errors = _frozen(obj, old, "data")
+    if obj.get("type") != old.get("type"):
+        errors.append(FieldError.invalid("type", obj.get("type"), "field is immutable"))
+    return errors
+
+
+def replication_controller(obj: Object) -> Errors:
+    spec = obj.get("spec") or {}
+    errors = not_negatives("spec", spec, "minReadySeconds", "replicas")
+    selector, pods = spec.get("selector") or {}, spec.get("template")
+    if not selector:
+        errors.append(FieldError.required("spec.selector"))
+    if pods is None:
+        return [*errors, FieldError.required("spec.template")]
+    labels = (pods.get("metadata") or {}).get("labels") or {}
+    if selector and not selector.items() <= labels.items():
+        errors.append(FieldError.invalid("spec.template.metadata.labels", labels, MISMATCH))
+    errors += template("spec.template", pods)
+    policy = (pods.get("spec") or {}).get("restartPolicy")
+    if policy != "Always":
+        errors.append(FieldError.not_supported("spec.template.spec.restartPolicy", policy, ("Always",)))
+    return errors
+
+
+def pod_template(obj: Object) -> Errors:
+    return template("template", obj.get("template") or {})
+
+
+def service_account(obj: Object) -> Errors:
+    return []
+
+
+def event(obj: Object) -> Errors:
+    """An event lives in the namespace of what it is about; that of a cluster-wide object lives in `default`."""
+    about = obj.get("involvedObject") or obj.get("regarding") or {}
+    field = "involvedObject" if "involvedObject" in obj else "regarding"
+    home, namespace = about.get("namespace") or "", (obj.get("metadata") or {}).get("namespace") or ""
+    if home and home != namespace:
+        return [FieldError.invalid(f"{field}.namespace", home, "does not match event.namespace")]
+    if not home and namespace not in ("", "default", "kube-system"):
+        return [FieldError.invalid(f"{field}.namespace", home, "does not match event.namespace")]
+    return []
+
+
+def limit_range(obj: Object) -> Errors:
+    errors: Errors = []
+    seen: set[str] = set()
+    for at, limit in indexed("spec.limits", (obj.get("spec") or {}).get("limits")):
+        kind = limit.get("type") or ""
+        errors += required(f"{at}.type", kind)
+        if kind in seen:
+            errors.append(FieldError.duplicate(f"{at}.type", kind))
+        seen.add(kind)
+        amounts: dict[str, dict[str, Any]] = {}
+        for key in ("max", "min", "default", "defaultRequest"):
+            amounts[key] = {}
+            for name, value in (limit.get(key) or {}).items():
+                amount, wrong = quantity(f"{at}.{key}[{name}]", value)
+                errors += text(f"{at}.{key}[{name}]", name, is_label_key) + wrong
+                if amount is not None:
+                    amounts[key][name] = amount
+        if kind == "Pod":
+            for key in ("default", "defaultRequest"):
+                if limit.get(key):
+                    errors.append(FieldError.forbidden(f"{at}.{key}", "may not be specified when `type` is 'Pod'"))
+        errors += _ordered(at, amounts)
+    return errors
+
+
+def _ordered(path: str, amounts: Mapping[str, Mapping[str, Any]]) -> Errors:
+    """min ≤ defaultRequest ≤ default ≤ max, as far as they are given."""
+    errors: Errors = []
+    for low, high, said in (
+        ("min", "max", "min value {} is greater than max value {}"),
+        ("min", "defaultRequest", "min value {} is greater than default request value {}"),
+        ("defaultRequest", "max", "default request value {} is greater than max value {}"),
+        ("defaultRequest", "default", "default request value {} is greater than default limit value {}"),
+        ("min", "default", "min value {} is greater than default value {}"),
+        ("default", "max", "default value {} is greater than max value {}"),
+    ):
+        for name, amount in amounts[low].items():
+            other = amounts[high].get(name)
+            if other is not None and amount > other:
+                field = high if low == "min" and high != "max" else low
+                errors.append(
+                    FieldError.invalid(f"{path}.{field}[{name}]", str(amounts[field][name]), said.format(amount, other))
+                )
+    return errors
+
+
+def resource_quota(obj: Object) -> Errors:
+    spec = obj.get("spec") or {}
+    errors: Errors = []
+    for name, value in (spec.get("hard") or {}).items():
+        at = f"spec.hard[{name}]"
+        errors += text(at, name, is_label_key) + quantity(at, value)[1]
+    for scope in spec.get("scopes") or []:
+        if scope not in _QUOTA_SCOPES:
+            errors.append(FieldError.invalid("spec.scopes", spec["scopes"], "unsupported scope"))
+    for at, requirement in indexed(
+        "spec.scopeSelector.matchExpressions", (spec.get("scopeSelector") or {}).get("matchExpressions")
+    ):
+        errors += one_of(f"{at}.operator", requirement.get("operator"), ("DoesNotExist", "Exists", "In", "NotIn"))
+        if requirement.get("scopeName") not in _QUOTA_SCOPES:
+            errors.append(FieldError.invalid(f"{at}.scopeName", requirement.get("scopeName"), "unsupported scope"))
+    return errors
+
+
+def resource_quota_update(obj: Object, old: Object) -> Errors:
+    now, before = (sorted((each.get("spec") or {}).get("scopes") or []) for each in (obj, old))
+    return [FieldError.invalid("spec.scopes", now, "field is immutable")] if now != before else []
+
+
+def binding(obj: Object) -> Errors:
+    """A Binding: the node that a pod is assigned to."""
+    target = obj.get("target") or {}
+    errors: Errors = []
+    if target.get("kind") not in (None, "", "Node"):
+        errors.append(FieldError.not_supported("target.kind", target["kind"], ("Node", "<empty>")))
+    return errors + required("target.name", target.get("name"), is_dns_subdomain)
+
+
+def _frozen(obj: Object, old: Object, *fields: str) -> Errors:
+    """An object that was declared immutable keeps its data, and stays declared so."""
+    if not old.get("immutable"):
+        return []
+    errors: Errors = []
+    if not obj.get("immutable"):
+        errors.append(FieldError.forbidden("immutable", _FROZEN))
+    return errors + [
+        FieldError.forbidden(field, _FROZEN) for field in fields if (obj.get(field) or {}) != (old.get(field) or {})
+    ]
+
+
+def _json_problem(encoded: str) -> str:
+    try:
+        decoded = orjson.loads(base64.b64decode(encoded, validate=True))
+    except (binascii.Error, ValueError) as error:
+        return str(error)
+    return "" if isinstance(decoded, dict) else "must be a JSON object"

@@ -1,0 +1,107 @@
+"""Environment variables of a container, and the references that give them values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from apiserver.resources.validation.checks import Errors, indexed, required, text
+from machinery.errors import FieldError
+from machinery.objects.names import is_config_key, is_dns_subdomain, is_env_name, is_label_key
+
+Object = Mapping[str, Any]
+
+_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+_ENV_FIELDS = (
+    "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
+    "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs",
+)  # fmt: skip
+VOLUME_FIELDS = ("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid")
+_KNOWN_FIELDS = {*_ENV_FIELDS, *VOLUME_FIELDS, "spec.restartPolicy", "spec.schedulerName", "status.phase"}
+_ENV_RESOURCES = (
+    "limits.cpu", "limits.ephemeral-storage", "limits.memory",
+    "requests.cpu", "requests.ephemeral-storage", "requests.memory",
+)  # fmt: skip
+_MANY = "may not have more than one field specified at a time"
+
+
+def env(path: str, variables: list[Object] | None) -> Errors:
+    """A list of EnvVar."""
+    errors: Errors = []
+    for at, variable in indexed(path, variables):
+        errors += required(f"{at}.name", variable.get("name"), is_env_name)
+        if variable.get("valueFrom") is not None:
+            errors += _source(f"{at}.valueFrom", variable)
+    return errors
+
+
+def _source(path: str, variable: Object) -> Errors:
+    source = variable["valueFrom"]
+    errors: Errors = []
+    if (field := source.get("fieldRef")) is not None:
+        errors += field_ref(f"{path}.fieldRef", field, _ENV_FIELDS)
+    if (resource := source.get("resourceFieldRef")) is not None:
+        errors += resource_ref(f"{path}.resourceFieldRef", resource, in_volume=False)
+    for key in ("configMapKeyRef", "secretKeyRef"):
+        if (reference := source.get(key)) is not None:
+            errors += text(f"{path}.{key}.name", reference.get("name"), is_dns_subdomain)
+            errors += required(f"{path}.{key}.key", reference.get("key"), is_config_key)
+    given = sum(source.get(key) is not None for key in _SOURCES)
+    if given == 0:
+        names = ", ".join(f"`{key}`" for key in _SOURCES[:-1])
+        errors.append(FieldError.invalid(path, "", f"must specify one of: {names} or `{_SOURCES[-1]}`"))
+    elif variable.get("value"):
+        errors.append(FieldError.invalid(path, "", "may not be specified when `value` is not empty"))
+    elif given > 1:
+        errors.append(FieldError.invalid(path, "", _MANY))
+    return errors
+
+
+def env_from(path: str, sources: list[Object] | None) -> Errors:
+    """A list of EnvFromSource."""
+    errors: Errors = []
+    for at, source in indexed(path, sources):
+        if source.get("prefix"):
+            errors += text(f"{at}.prefix", source["prefix"], is_env_name)
+        given = [key for key in ("configMapRef", "secretRef") if source.get(key) is not None]
+        for key in given:
+            errors += text(f"{at}.{key}.name", source[key].get("name"), is_dns_subdomain)
+        if not given:
+            errors.append(FieldError.invalid(at, "", "must specify one of: `configMapRef` or `secretRef`"))
+        elif len(given) > 1:
+            errors.append(FieldError.invalid(at, "", _MANY))
+    return errors
+
+
+def field_ref(path: str, reference: Object, allowed: Collection[str]) -> Errors:
+    """A reference to a field of the pod. `allowed`: the fields that can be had where it stands."""
+    field = reference.get("fieldPath") or ""
+    if not reference.get("apiVersion"):
+        return [FieldError.required(f"{path}.apiVersion")]
+    if not field:
+        return [FieldError.required(f"{path}.fieldPath")]
+    subscript = re.fullmatch(r"(metadata\.(?:annotations|labels))\['(.*)'\]", field)
+    if subscript:
+        key = subscript[2].lower() if subscript[1].endswith("annotations") else subscript[2]
+        return [FieldError.invalid(path, field, problem) for problem in is_label_key(key)]
+    if field not in _KNOWN_FIELDS:
+        return [
+            FieldError.invalid(
+                f"{path}.fieldPath", field, f"error converting fieldPath: field label not supported: {field}"
+            )
+        ]
+    return [] if field in allowed else [FieldError.not_supported(f"{path}.fieldPath", field, sorted(allowed))]
+
+
+def resource_ref(path: str, reference: Object, *, in_volume: bool) -> Errors:
+    """A reference to a request or limit of a container, which must be named outside of the container itself."""
+    if in_volume and not reference.get("containerName"):
+        return [FieldError.required(f"{path}.containerName")]
+    resource = reference.get("resource") or ""
+    if not resource:
+        return [FieldError.required(f"{path}.resource")]
+    hugepages = resource.startswith(("limits.hugepages-", "requests.hugepages-"))
+    if resource not in _ENV_RESOURCES and not hugepages:
+        return [FieldError.not_supported(f"{path}.resource", resource, _ENV_RESOURCES)]
+    return []
