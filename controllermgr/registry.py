@@ -11,7 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from controllermgr.controllers import (
     deployment,
+    endpoints,
+    endpointslice,
+    namespace,
+    podgc,
     replicaset,
+    rootca,
+    serviceaccount,
+    ttlafterfinished,
 )
 from machinery.controller.spec import ControllerSpec
 
@@ -20,6 +27,13 @@ ENTRY_POINTS = "controllermgr.controllers"
 CONTROLLERS: Mapping[str, ControllerSpec] = {
     "deployment": deployment.SPEC,
     "replicaset": replicaset.SPEC,
+    "endpoints": endpoints.SPEC,
+    "endpointslice": endpointslice.SPEC,
+    "namespace": namespace.SPEC,
+    "serviceaccount": serviceaccount.SPEC,
+    "root-ca-cert-publisher": rootca.SPEC,
+    "podgc": podgc.SPEC,
+    "ttl-after-finished": ttlafterfinished.SPEC,
 }
 
 
