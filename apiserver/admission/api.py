@@ -1,7 +1,7 @@
 """Admission: what depends on other objects, decided between decoding and storage.
 
-A plugin mutates, validates, or both. Mutation runs over all plugins in the list's order, then validation does; a refusal
-is an ApiError that the plugin raises. Plugins keep no state: they read other objects from the watch caches.
+A plugin mutates, validates, or both. Mutation runs over all plugins in the list's order, then validation does; a
+refusal is an ApiError that the plugin raises. Plugins keep no state: they read other objects from the watch caches.
 """
 
 from __future__ import annotations

@@ -154,6 +154,9 @@ class Caches(Protocol):
     def list(self, resource: GVR, namespace: str = "") -> Iterable[Object]:
         """Every object of a kind, of one namespace when it is named."""
 
+    def keep(self, resource: GVR) -> None:
+        """Have the cache of a kind loaded, now and after every restart, for `get` and `list`."""
+
     def subscribe(self, resource: GVR, listener: Listener) -> Callable[[], None]:
         """Call `listener` with ADDED for every object that is there (now, or when the cache has loaded), then with
         every change, in order, as the cache takes it in. A cache that loads anew tells only differences.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors.clock import Clock
-from apiserver.auth.api import Caches, Object
+from apiserver.auth.api import Caches
 from apiserver.auth.authn import RequestAuthenticator
 from apiserver.auth.authz import AuthorizerChain, build_authorizer
 from apiserver.auth.config import AuthConfig
@@ -27,7 +27,7 @@ READS = tuple(
 
 class Auth:
     """The parts that the edges and verbs are given. Holds no task and no connection: it reads the caches it is given,
-    and subscribes to them when it is made, so that they are loaded."""
+    and has those that it decides by kept loaded."""
 
     def __init__(self, config: AuthConfig, *, caches: Caches, clock: Clock) -> None:
         self.tokens = ServiceAccountTokens(config, caches=caches, clock=clock)
@@ -41,8 +41,4 @@ class Auth:
             authenticator=self.authenticator, authorizer=self.authorizer, tokens=self.tokens, caches=caches
         )
         for resource in READS:
-            caches.subscribe(resource, _nothing)
-
-
-def _nothing(event: str, obj: Object) -> None:
-    """Being subscribed keeps the cache loaded; `get` reads it."""
+            caches.keep(resource)

@@ -89,6 +89,7 @@ class ResourceCache:
     def __init__(self, storage: str) -> None:
         self.storage = storage
         self.ready = False
+        self.kept = False
         self.loaded_at = 0
         """The revision that the list was made at."""
         self.complete_since = 0
@@ -154,8 +155,9 @@ class ResourceCache:
         self._listeners.pop(token, None)
 
     @property
-    def listened(self) -> bool:
-        return bool(self._listeners)
+    def wanted(self) -> bool:
+        """Whether it is to be loaded before anybody reads it."""
+        return self.kept or bool(self._listeners)
 
     # -- changing: storage.feed alone
 

@@ -69,6 +69,15 @@ class WatchCaches:
         cache = self._loaded(resource)
         return [entry.object() for entry in cache.select(namespace)] if cache else []
 
+    def keep(self, resource: GVR) -> None:
+        """Have the cache of a kind loaded, now and after every restart, for `get` and `list`. Raises KeyError."""
+        spec = self._resources.find(resource)
+        if spec is None:
+            raise KeyError(resource)
+        cache = self.open(spec.storage)
+        cache.kept = True
+        self._load_soon(cache)
+
     def subscribe(self, resource: GVR, listener: Listener) -> Callable[[], None]:
         """Tell `listener` ADDED for every object that is there (now, or when the cache has loaded), then every change.
         A cache that loads anew tells only differences. Answers what ends the subscription. Raises KeyError."""
@@ -78,9 +87,12 @@ class WatchCaches:
         cache = self.open(spec.storage)
         token = next(self._order)
         cache.listen(token, listener)
-        if not cache.ready and self._feed is not None:
-            self._feed.tell_nowait(Load(spec.storage))
+        self._load_soon(cache)
         return lambda: cache.unlisten(token)
+
+    def _load_soon(self, cache: ResourceCache) -> None:
+        if not cache.ready and self._feed is not None:
+            self._feed.tell_nowait(Load(cache.storage))
 
     def _loaded(self, resource: GVR) -> ResourceCache | None:
         spec = self._resources.find(resource)
@@ -177,9 +189,9 @@ class WatchCaches:
         for cache in self._caches.values():
             cache.reset()
 
-    def listened(self) -> Sequence[str]:
-        """The caches that somebody listens to: they are loaded at once, not when they are first read."""
-        return [cache.storage for cache in self._caches.values() if cache.listened and not cache.ready]
+    def wanted(self) -> Sequence[str]:
+        """The caches that must be loaded before anybody reads them, and are not."""
+        return [cache.storage for cache in self._caches.values() if cache.wanted and not cache.ready]
 
     def advance(self, position: int) -> bool:
         """Every event up to `position` has been applied. Answers whether somebody waits for more, and it exists."""

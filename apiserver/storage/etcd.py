@@ -93,6 +93,20 @@ class EtcdClient:
         reply = await self._call(self._kv.Txn(request, timeout=REQUEST_SECONDS))
         return self._wrote(reply.header.revision) if reply.succeeded else None
 
+    async def create_all(self, pairs: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Write keys of which none must exist, in one transaction (of 128 operations at most, etcd's limit).
+
+        Answers False, with nothing written, when one exists."""
+        pb = self.pb
+        request = pb.TxnRequest(
+            compare=[pb.Compare(result=self._compare, target=self._mod, key=key, mod_revision=0) for key, _ in pairs],
+            success=[pb.RequestOp(request_put=pb.PutRequest(key=key, value=value)) for key, value in pairs],
+        )
+        reply = await self._call(self._kv.Txn(request, timeout=REQUEST_SECONDS))
+        if reply.succeeded:
+            self._wrote(reply.header.revision)
+        return bool(reply.succeeded)
+
     async def swap(self, key: bytes, value: bytes, *, expected: int) -> Swap:
         """Write a key that must be at revision `expected`."""
         put = self.pb.RequestOp(request_put=self.pb.PutRequest(key=key, value=value))

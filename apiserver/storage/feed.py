@@ -107,7 +107,7 @@ class Feed(Actor):
 
     async def _resumed(self) -> None:
         self._connected.set()
-        for storage in self._caches.listened():
+        for storage in self._caches.wanted():
             await self.ref.tell(Load(storage))
 
     def _apply(self, events: Any) -> None:

@@ -7,13 +7,17 @@ from apiserver.auth.authz import refusal
 from apiserver.verbs.context import RequestContext
 from apiserver.verbs.parts import Parts
 from machinery.errors import MethodNotAllowed, NotFound
+from machinery.objects import timefmt
+from machinery.objects.gvk import GVR
 
+NAMESPACES = GVR("", "v1", "namespaces")
 _NO_SUCH_PATH = "the server could not find the requested resource"
 _NO_SUCH_METHOD = "the server does not allow this method on the requested resource"
 
 
 def enter(parts: Parts, context: RequestContext, *, field_selector: str = "") -> None:
     """Raises Forbidden, NotFound (no such subresource) or MethodNotAllowed. No await."""
+    context.received = timefmt.format(parts.clock.now())
     authorize(parts, context, field_selector=field_selector)
     if context.subresource:
         subresource = context.spec.subresources.get(context.subresource)
@@ -29,6 +33,8 @@ def enter(parts: Parts, context: RequestContext, *, field_selector: str = "") ->
 def authorize(parts: Parts, context: RequestContext, *, verb: str = "", field_selector: str = "") -> None:
     """Raises Forbidden. verb: another than the request's, for what the request implies."""
     resource = context.spec.gvr
+    # A namespace lies in itself, so that a role in it can grant rights to it.
+    namespace = context.name if resource == NAMESPACES else context.namespace
     attributes = Attributes(
         user=context.user,
         verb=verb or context.verb,
@@ -36,7 +42,7 @@ def authorize(parts: Parts, context: RequestContext, *, verb: str = "", field_se
         version=resource.version,
         resource=resource.resource,
         subresource=context.subresource,
-        namespace=context.namespace,
+        namespace=namespace,
         name=context.name,
         field_selector=field_selector,
     )

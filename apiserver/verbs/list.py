@@ -4,7 +4,7 @@ Lists come from the watch cache, first pages included: a continue token names th
 pages are read from the store at exactly that revision, so that all pages together are one consistent list. What the
 store has compacted meanwhile is 410 Expired, with a token that continues from the newest state instead.
 
-What `resourceVersion` and `resourceVersionMatch` ask for is upstream's table ("Semantics for list" of the API concepts).
+What `resourceVersion` and `resourceVersionMatch` mean is the table "Semantics for list" of upstream's API concepts.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
-"""Field schemas of the resources that are served: the packed definitions for built-in kinds, their own for custom ones."""
+"""Field schemas of what is served: the packed definitions for built-in kinds, their own for custom resources."""
 
 from __future__ import annotations
-
-from typing import NoReturn
 
 from apiserver.resources.spec import ResourceSpec
 from machinery.schema.definitions import Definitions, builtin
 from machinery.schema.model import Schema
+from machinery.schema.structural import compile as compile_structural
 
 
 class Schemas:
@@ -19,19 +18,15 @@ class Schemas:
     def of(self, spec: ResourceSpec) -> Schema | None:
         """The schema of a row; None when nothing is known of its fields."""
         if spec.schema:
-            return self._definitions[spec.schema] if spec.schema in self._definitions else None
+            return self._definitions[spec.schema] if spec.schema in self._definitions else None  # noqa: SIM401 - no get
         if spec.structural is None:
             return None
         found = self._custom.get(id(spec))
         if found is None:
             # The row is kept beside its schema, so that its id is not given to another.
-            found = self._custom[id(spec)] = (spec, Schema(spec.structural, _no_references))
+            found = self._custom[id(spec)] = (spec, compile_structural(spec.structural))
         return found[1]
 
     def named(self, definition: str) -> Schema:
         """A definition of the packed schemas ("io.k8s.api.autoscaling.v1.Scale"). Raises KeyError."""
         return self._definitions[definition]
-
-
-def _no_references(name: str) -> NoReturn:
-    raise KeyError(f"a structural schema has no references, got {name}")

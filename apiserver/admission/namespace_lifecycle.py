@@ -1,0 +1,64 @@
+"""NamespaceLifecycle: nothing is made in a namespace that does not exist or is ending, and the system's own stay.
+
+Rules and texts: k8s.io/apiserver `admission/plugin/namespace/lifecycle`.
+"""
+
+from __future__ import annotations
+
+from apiserver.admission.api import AdmissionRequest, Plugin
+from apiserver.resources.lookup import Resources
+from apiserver.storage.caches import WatchCaches
+from machinery.errors import ApiError, Forbidden, forbidden, not_found
+from machinery.objects.gvk import GVR
+
+NAMESPACES = GVR("", "v1", "namespaces")
+IMMORTAL = ("default", "kube-system", "kube-public")
+_ALLOWED_WHILE_ENDING = ("localsubjectaccessreviews", "tokenreviews")
+
+
+class NamespaceLifecycle(Plugin):
+    """See the module."""
+
+    name = "NamespaceLifecycle"
+
+    def __init__(self, caches: WatchCaches, resources: Resources) -> None:
+        self._caches = caches
+        self._resources = resources
+
+    def wants(self, request: AdmissionRequest) -> bool:
+        if request.operation == "DELETE":
+            return request.spec.gvr == NAMESPACES
+        return request.operation == "CREATE" and request.spec.namespaced and bool(request.namespace)
+
+    async def mutate(self, request: AdmissionRequest) -> None:
+        if request.operation == "DELETE":
+            if request.context.name in IMMORTAL:
+                raise forbidden(NAMESPACES, request.context.name, "this namespace may not be deleted")
+            return
+        if request.spec.gvr.resource in _ALLOWED_WHILE_ENDING:
+            return
+        await self._check_alive(request)
+
+    async def _check_alive(self, request: AdmissionRequest) -> None:
+        spec = self._resources.find(NAMESPACES)
+        assert spec is not None  # namespaces are built in
+        namespace = self._caches.get(NAMESPACES, "", request.namespace)
+        if namespace is None:
+            # It may be younger than the cache.
+            namespace = await self._caches.fetch(NAMESPACES, "", request.namespace)
+        if namespace is None:
+            raise not_found(NAMESPACES, request.namespace)
+        if (namespace.get("status") or {}).get("phase") == "Terminating":
+            raise _ending(request)
+
+
+def _ending(request: AdmissionRequest) -> ApiError:
+    name = (request.obj or {}).get("metadata", {}).get("name", "")
+    why = f"unable to create new content in namespace {request.namespace} because it is being terminated"
+    error: Forbidden = forbidden(request.spec.gvr, name, why)
+    cause = {
+        "reason": "NamespaceTerminating",
+        "message": f"namespace {request.namespace} is being terminated",
+        "field": "metadata.namespace",
+    }
+    return Forbidden(error.message, details={**error.details, "causes": [cause]})

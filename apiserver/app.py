@@ -1,0 +1,141 @@
+"""The supervision tree of one API server, and how its parts are put together.
+
+apiserver          one for one
+  feed             the watch of the store that fills the caches
+  bootstrap        what every cluster begins with
+  roles            the default roles and the sums of roles
+  tunnels          one receiver per connected node agent
+  grpc, rest       the listeners that are configured
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from ipaddress import ip_network
+from random import Random
+
+from actors import Actor, ChildSpec, Clock, DynamicSupervisor, Supervisor
+from apiserver.admission.registry import Surroundings, chain
+from apiserver.auth.bootstrap.keeper import RoleKeeper
+from apiserver.auth.service import READS, Auth
+from apiserver.bootstrap.actor import Bootstrap
+from apiserver.bootstrap.objects import advertised
+from apiserver.bootstrap.writer import SystemWriter
+from apiserver.config import Config
+from apiserver.documents.discovery import Discovery
+from apiserver.documents.health import Health
+from apiserver.documents.metrics import Metrics
+from apiserver.documents.openapi import OpenApi
+from apiserver.documents.service import Documents
+from apiserver.grpc.identity import identify
+from apiserver.grpc.service import ApiService
+from apiserver.resources.lookup import Resources
+from apiserver.resources.registry import RESOURCES
+from apiserver.storage.caches import WatchCaches
+from apiserver.storage.etcd import EtcdClient
+from apiserver.storage.feed import Feed
+from apiserver.storage.store import Store
+from apiserver.tunnel.hub import TunnelHub
+from apiserver.tunnel.service import TunnelService
+from apiserver.verbs.parts import Parts
+from apiserver.verbs.schemas import Schemas
+from apiserver.verbs.service import VerbService
+from machinery.errors import ApiError
+from machinery.rpc.api import Channel, Code, RpcError
+
+
+class ApiServer:
+    """An API server over a store that speaks etcd v3. Without addresses in its configuration it opens no socket."""
+
+    def __init__(self, config: Config, *, clock: Clock, etcd: Channel) -> None:
+        """Raises ValueError for a configuration that contradicts itself."""
+        ip_network(config.service_cluster_ip_range)
+        self.config = config
+        self.resources = Resources(RESOURCES.values())
+        randomness = Random(config.seed)
+        client = EtcdClient(etcd, clock)
+        self.caches = WatchCaches(client, self.resources, clock)
+        store = Store(client, self.caches)
+        self.auth = Auth(config.auth, caches=self.caches, clock=clock)
+        self._hub = TunnelHub()
+        around = Surroundings(config, clock, self.caches, self.resources, self.auth.authorizer, randomness)
+        parts = Parts(
+            clock=clock,
+            resources=self.resources,
+            store=store,
+            caches=self.caches,
+            schemas=Schemas(),
+            authorizer=self.auth.authorizer,
+            guard=self.auth.guard,
+            reviews=self.auth.reviews,
+            admission=chain(around),
+            nodes=self._hub,
+            randomness=randomness,
+        )
+        self.verbs = VerbService(parts)
+        self._etcd = client
+        self._writer = SystemWriter(store, self.resources, clock, randomness)
+        self._streams: DynamicSupervisor | None = None
+        self._started = asyncio.Event()
+        self.metrics, self.health = Metrics(), Health()
+        self.health.register("etcd", self._store_answers)
+        self.health.register("poststarthook/bootstrap", self._bootstrapped)
+        self.documents = Documents(
+            authorizer=self.auth.authorizer,
+            discovery=Discovery(self.resources, address=self._address),
+            openapi=OpenApi(self.resources),
+            health=self.health,
+            metrics=self.metrics,
+            tokens=self.auth.tokens,
+        )
+        who = identify(self.auth.authenticator)
+        self._services: Mapping[str, object] = {
+            "pilot.v1.API": ApiService(self.verbs, self.resources, self.documents, who),
+            "pilot.v1.Tunnel": TunnelService(self._hub, who, self.auth.authorizer, self._running_streams),
+        }
+
+    def spec(self) -> ChildSpec:
+        """The whole tree."""
+        reads = [spec for gvr in READS if (spec := self.resources.find(gvr))]
+        children = [
+            ChildSpec("feed", lambda: Feed(self._etcd, self.caches)),
+            ChildSpec(
+                "bootstrap",
+                lambda: Bootstrap(self.config, self.caches, self._writer, reads=reads, done=self._started),
+            ),
+            ChildSpec("roles", lambda: RoleKeeper(self.caches, self._writer)),
+            ChildSpec("tunnels", self._tunnels),
+        ]
+        return ChildSpec("apiserver", lambda: Supervisor(children))
+
+    def services(self) -> Mapping[str, object]:
+        """Full gRPC service name -> implementation."""
+        return self._services
+
+    async def ready(self) -> None:
+        """Returns when requests are answered, and every listener is bound."""
+        await self._started.wait()
+
+    async def _store_answers(self) -> str:
+        try:
+            await self._etcd.revision()
+        except ApiError as error:
+            return error.message
+        return ""
+
+    async def _bootstrapped(self) -> str:
+        return "" if self._started.is_set() else "what every cluster begins with is not in place yet"
+
+    def _address(self) -> str:
+        """Where REST is served, as discovery tells clients that ask for it."""
+        return f"{advertised(self.config) or self.config.bind_address or '127.0.0.1'}:{self.config.secure_port}"
+
+    def _tunnels(self) -> Actor:
+        self._streams = DynamicSupervisor()
+        return self._streams
+
+    def _running_streams(self) -> DynamicSupervisor:
+        if self._streams is None:
+            raise RpcError(Code.UNAVAILABLE, "the server does not run")
+        return self._streams

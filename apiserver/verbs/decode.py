@@ -1,0 +1,112 @@
+"""From the bytes of a request to an object of the right kind, or to upstream's words for why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from apiserver.verbs.context import RequestContext
+from apiserver.verbs.parts import Parts
+from machinery.errors import BadRequest
+from machinery.objects.gvk import GVK, split_api_version
+from machinery.schema.decode import DecodeError, decode
+from machinery.schema.model import Schema
+
+Object = dict[str, Any]
+
+
+def decode_body(parts: Parts, context: RequestContext, body: bytes) -> Object:
+    """The object in a body, as the row's kind, normalised. Unknown fields warn or are refused, as asked."""
+    obj = parse_object(body, context.spec.gvk)
+    return typed(parts, context, obj)
+
+
+def typed(parts: Parts, context: RequestContext, obj: Object) -> Object:
+    """Check `obj`, which the caller owns, against the row's kind and schema, in place."""
+    expect_kind(obj, context.spec.gvk)
+    normalise(context, obj, context.spec.gvk, parts.schemas.of(context.spec))
+    if not isinstance(obj.setdefault("metadata", {}), dict):
+        raise _unusable(context.spec.gvk, "json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta")
+    return obj
+
+
+def decode_kind(context: RequestContext, body: bytes, kind: GVK, schema: Schema | None) -> Object:
+    """The body of a subresource that has a kind of its own (Scale, Binding, Eviction, TokenRequest)."""
+    obj = parse_object(body, kind)
+    expect_kind(obj, kind)
+    normalise(context, obj, kind, schema)
+    obj.setdefault("metadata", {})
+    return obj
+
+
+def parse_object(body: bytes, kind: GVK) -> Object:
+    """The JSON object in a body, with the kind that it is expected to be when it names none."""
+    try:
+        obj = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        shown = body[:30].decode(errors="replace") + ("..." if len(body) > 30 else "")
+        raise BadRequest(
+            f"the object provided is unrecognized (must be of type {kind.kind}): "
+            f"couldn't get version/kind; json parse error: {error} ({shown})"
+        ) from None
+    if not isinstance(obj, dict):
+        raise BadRequest(
+            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; "
+            "json parse error: json: cannot unmarshal into Go value of type struct"
+        )
+    obj["apiVersion"] = obj.get("apiVersion") or kind.api_version
+    obj["kind"] = obj.get("kind") or kind.kind
+    return obj
+
+
+def expect_kind(obj: Object, kind: GVK) -> None:
+    """Raises BadRequest when the object says that it is something else."""
+    said, wanted = obj["apiVersion"], kind.api_version
+    if said != wanted:
+        raise BadRequest(f"the API version in the data ({said}) does not match the expected API version ({wanted})")
+    if obj["kind"] != kind.kind:
+        _, version = split_api_version(wanted)
+        raise BadRequest(
+            f'{obj["kind"]} in version "{version}" cannot be handled as a {kind.kind}: '
+            f"no kind {obj['kind']} is served at this path"
+        )
+
+
+def normalise(context: RequestContext, obj: Object, kind: GVK, schema: Schema | None) -> None:
+    """Decode `obj` by its schema, in place; unknown fields go as `context.field_validation` says."""
+    if schema is None:
+        return
+    try:
+        unknown = decode(schema, obj)
+    except DecodeError as error:
+        raise _unusable(kind, str(error)) from None
+    if not unknown or context.field_validation == "Ignore":
+        return
+    messages = [f'unknown field "{path}"' for path in unknown]
+    if context.field_validation == "Strict":
+        raise _unusable(kind, f"strict decoding error: {', '.join(messages)}")
+    for message in messages:
+        context.warn(message)
+
+
+def check_name_and_namespace(context: RequestContext, obj: Object, *, named: bool) -> None:
+    """The object must lie where the URL says; it takes from there what it leaves out. Raises BadRequest.
+
+    named: whether the URL has the object's name (all writes but create)."""
+    metadata = obj["metadata"]
+    if not context.spec.namespaced:
+        metadata.pop("namespace", None)
+    elif not metadata.get("namespace"):
+        metadata["namespace"] = context.namespace
+    elif metadata["namespace"] != context.namespace:
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    if not named:
+        return
+    name = metadata.setdefault("name", context.name)
+    if name != context.name:
+        raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({context.name})")
+
+
+def _unusable(kind: GVK, why: str) -> BadRequest:
+    return BadRequest(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')

@@ -1,0 +1,200 @@
+"""PATCH: JSON patch, merge patch, strategic merge patch, and server-side apply.
+
+A patch is computed on the object as it is stored and then goes the way of an update; when somebody else was faster, it
+is computed again on what they left. Only a patch that names a resourceVersion can conflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from apiserver.storage.store import Stored
+from apiserver.verbs import put
+from apiserver.verbs.change import changed
+from apiserver.verbs.context import RequestContext, Written
+from apiserver.verbs.decode import check_name_and_namespace, expect_kind, normalise, typed
+from apiserver.verbs.gate import authorize, enter, not_allowed
+from apiserver.verbs.make import create_object
+from apiserver.verbs.managed import unwritable
+from apiserver.verbs.parts import Parts
+from machinery.client.api import PatchType
+from machinery.errors import ApiError, BadRequest, FieldError, NotFound, UnsupportedMediaType, invalid
+from machinery.objects.gvk import GVK
+from machinery.objects.meta import deep_copy
+from machinery.patch import json_patch, merge, strategic
+from machinery.patch.apply import apply
+from machinery.patch.errors import PatchFailed, PatchMalformed
+from machinery.schema.model import Schema
+
+Object = dict[str, Any]
+
+PATCH_OPTIONS = GVK("meta.k8s.io", "", "PatchOptions")
+
+
+async def patch(
+    parts: Parts, context: RequestContext, body: bytes, *, patch_type: PatchType, force: bool = False
+) -> Written:
+    """See `api.Verbs.patch`."""
+    enter(parts, context)
+    if not context.spec.storage:
+        raise not_allowed()
+    if patch_type is PatchType.APPLY:
+        return await _apply(parts, context, body, force=force)
+    if force:
+        raise _options_error("force", "FieldValueForbidden", "Forbidden: may not be specified for non-apply patch")
+    if context.subresource == "scale":
+        compute = _computation(parts.schemas.named("io.k8s.api.autoscaling.v1.Scale"), body, patch_type)
+        return await put.rescale(parts, context, compute)
+    schema = parts.schemas.of(context.spec)
+    if patch_type is PatchType.STRATEGIC and context.spec.structural is not None:
+        raise UnsupportedMediaType(
+            "the body of the request was in an unknown format - accepted media types include: "
+            "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+        )
+    compute = _computation(schema, body, patch_type)
+
+    async def change(stored: Stored) -> Object:
+        new = typed(parts, context, _named(compute(stored.obj), context))
+        check_name_and_namespace(context, new, named=True)
+        return await changed(parts, context, new, stored)
+
+    outcome = await parts.store.update(context.spec, context.namespace, context.name, change, dry_run=context.dry_run)
+    return Written(outcome.body, obj=outcome.obj)
+
+
+async def _apply(parts: Parts, context: RequestContext, body: bytes, *, force: bool) -> Written:
+    if not context.field_manager:
+        raise _options_error("fieldManager", "FieldValueRequired", "Required value: is required for apply patch")
+    spec, schema = context.spec, parts.schemas.of(context.spec)
+    if schema is None:
+        raise UnsupportedMediaType(f"server-side apply needs the schema of {spec.gvr.group_resource}")
+    config = _applied(context, body)
+    if context.subresource == "scale":
+        return await put.rescale(parts, context, lambda current: merge.apply(current, config))
+    normalise(context, config, spec.gvk, schema)
+    check_name_and_namespace(context, config, named=True)
+    if (config.get("metadata") or {}).get("managedFields"):
+        raise BadRequest("metadata.managedFields must be nil")
+
+    def merged(live: Object | None) -> Object:
+        return deep_copy(
+            apply(
+                schema,
+                live,
+                config,
+                manager=context.field_manager,
+                force=force,
+                now=parts.clock.now(),
+                subresource=context.subresource,
+                ignore=unwritable(spec, context.subresource),
+            )
+        )
+
+    async def change(stored: Stored) -> Object:
+        return await changed(parts, context, _asking(merged(stored.obj), config), stored, managed=True)
+
+    while True:
+        try:
+            outcome = await parts.store.update(spec, context.namespace, context.name, change, dry_run=context.dry_run)
+            return Written(outcome.body, obj=outcome.obj)
+        except NotFound:
+            if context.subresource:
+                raise
+        authorize(parts, context, verb="create")
+        try:
+            created = await create_object(parts, context, merged(None), managed=True)
+            return Written(created.body, created=True, obj=created.obj)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+
+
+def _asking(new: Object, config: Object) -> Object:
+    """An apply is conditional only when the applied configuration itself names a resourceVersion or uid."""
+    asked = config.get("metadata") or {}
+    for field in ("resourceVersion", "uid"):
+        new["metadata"].pop(field, None)
+        if asked.get(field):
+            new["metadata"][field] = asked[field]
+    return new
+
+
+def _applied(context: RequestContext, body: bytes) -> Object:
+    """The configuration in the body of an apply: JSON or YAML."""
+    try:
+        config = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        config = _yaml(body)
+    if not isinstance(config, dict):
+        raise BadRequest("error decoding YAML: the body is no object")
+    kind = context.spec.gvk if context.subresource != "scale" else GVK("autoscaling", "v1", "Scale")
+    config["apiVersion"] = config.get("apiVersion") or kind.api_version
+    config["kind"] = config.get("kind") or kind.kind
+    expect_kind(config, kind)
+    if not isinstance(config.setdefault("metadata", {}), dict):
+        raise BadRequest("error decoding YAML: metadata is no object")
+    return config
+
+
+def _yaml(body: bytes) -> Any:
+    from machinery import manifest
+
+    try:
+        return manifest.load(body)
+    except ValueError as error:
+        raise BadRequest(f"error decoding YAML: {error}") from None
+
+
+def _computation(schema: Schema | None, body: bytes, patch_type: PatchType) -> Callable[[Object], Object]:
+    """The patch as a function of the object; each call gives an object that shares nothing with its argument."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"error decoding patch: {error}") from None
+    if patch_type is PatchType.JSON and not isinstance(document, list):
+        raise BadRequest("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+    if patch_type is not PatchType.JSON and not isinstance(document, dict):
+        raise BadRequest("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}")
+
+    def compute(current: Object) -> Object:
+        try:
+            match patch_type:
+                case PatchType.JSON:
+                    new = json_patch.apply(current, document)
+                case PatchType.STRATEGIC if schema is not None:
+                    new = strategic.apply(current, document, schema)
+                case _:
+                    new = merge.apply(current, document)
+        except PatchMalformed as error:
+            raise BadRequest(str(error)) from None
+        except PatchFailed as error:
+            raise unprocessable(str(error)) from None
+        if not isinstance(new, dict):
+            raise unprocessable("the patch does not leave an object")
+        return deep_copy(new)
+
+    return compute
+
+
+def _named(new: Object, context: RequestContext) -> Object:
+    """A patch may not take away what an object is."""
+    new.setdefault("apiVersion", context.spec.gvk.api_version)
+    new.setdefault("kind", context.spec.kind)
+    return new
+
+
+def unprocessable(why: str) -> ApiError:
+    """The 422 for a good patch that does not fit."""
+    return ApiError(
+        "the server rejected our request due to an error in our request",
+        code=422,
+        reason="Invalid",
+        details={"causes": [{"reason": "UnexpectedServerResponse", "message": why}]},
+    )
+
+
+def _options_error(field: str, reason: str, message: str) -> ApiError:
+    return invalid(PATCH_OPTIONS, "", [FieldError(field, reason, message)])

@@ -1,0 +1,55 @@
+"""UPDATE: PUT of an object or of one of its writable subresources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver.storage.store import Stored
+from apiserver.verbs import put
+from apiserver.verbs.change import changed
+from apiserver.verbs.context import RequestContext, Written
+from apiserver.verbs.decode import check_name_and_namespace, decode_body
+from apiserver.verbs.gate import authorize, enter, not_allowed
+from apiserver.verbs.make import create_object
+from apiserver.verbs.parts import Parts
+from machinery.errors import NotFound
+
+Object = dict[str, Any]
+
+
+async def update(parts: Parts, context: RequestContext, body: bytes) -> Written:
+    """See `api.Verbs.update`."""
+    enter(parts, context)
+    spec = context.spec
+    if not spec.storage:
+        raise not_allowed()
+    if context.subresource == "scale":
+        return await put.scale(parts, context, body)
+    obj = decode_body(parts, context, body)
+    check_name_and_namespace(context, obj, named=True)
+    first = obj
+
+    async def change(stored: Stored) -> Object:
+        nonlocal first
+        # What the steps below changed counts for nothing once they are asked again.
+        new, first = first or decode_body(parts, context, body), {}
+        check_name_and_namespace(context, new, named=True)
+        return await changed(parts, context, new, stored)
+
+    try:
+        outcome = await parts.store.update(spec, context.namespace, context.name, change, dry_run=context.dry_run)
+    except NotFound as error:
+        if context.subresource or not spec.strategy.allow_create_on_update or not _is_about(error, context):
+            raise
+        authorize(parts, context, verb="create")
+        obj = decode_body(parts, context, body)
+        check_name_and_namespace(context, obj, named=True)
+        created = await create_object(parts, context, obj)
+        return Written(created.body, created=True, obj=created.obj)
+    return Written(outcome.body, obj=outcome.obj)
+
+
+def _is_about(error: NotFound, context: RequestContext) -> bool:
+    """Whether it is the object itself that is not there, and not its namespace or something else."""
+    details = error.details
+    return details.get("name") == context.name and details.get("kind") == context.spec.gvr.resource
