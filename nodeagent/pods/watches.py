@@ -33,7 +33,8 @@ class ProbeWatches:
     def watch(self, pod: Object, observed: Observed, ip: str) -> None:
         """Run a loop for every probe of every running container, and no other."""
         wanted: dict[tuple[str, str], tuple[Object, Container]] = {}
-        for spec in (*pods.init_containers(pod), *pods.containers(pod)):
+        specs: tuple[Object, ...] = (*pods.init_containers(pod), *pods.containers(pod))
+        for spec in specs:
             probes = [kind for kind, key in KINDS.items() if spec.get(key)]
             container = observed.latest(spec["name"]) if probes else None
             if container is None or not container.running or container.id in self._memory.unhealthy:
@@ -43,9 +44,9 @@ class ProbeWatches:
                     wanted[container.id, kind] = (spec, container)
         for key in [key for key in self._running if key not in wanted]:
             self._running.pop(key).cancel()
-        for key, (spec, container) in wanted.items():
+        for key, (probed, running) in wanted.items():
             if key not in self._running:
-                self._running[key] = self._begin(key[1], spec, container, ip)
+                self._running[key] = self._begin(key[1], probed, running, ip)
 
     def stop(self) -> None:
         """End all loops."""

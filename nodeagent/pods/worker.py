@@ -98,6 +98,7 @@ class PodWorker(Actor):
         self._writing = False
         self._timer: Timer | None = None
         self._retry = 0.0
+        self._sandbox_config: Any = None
         self._volumes: Mapping[str, Path] | None = None
         self._volumes_at = 0.0
 
@@ -135,7 +136,9 @@ class PodWorker(Actor):
         """A newer state of the pod. Our own writes come back this way and change nothing."""
         old, self._pod = self._pod, pod
         version = int(meta.resource_version(pod) or 0)
-        if version < self._said_version and self._said is not None:
+        if self._writing:
+            pass  # this may be the echo of what is being written: `_write_status` finds out when it has the answer
+        elif version < self._said_version and self._said is not None:
             self._pod = {**pod, "status": self._said}  # older than what we wrote since
         elif version > self._said_version and pods.status(pod) != pods.status(old):
             self._said = None  # somebody else wrote the status: ours has to be compared again
@@ -193,6 +196,7 @@ class PodWorker(Actor):
         finally:
             slow.cancel()
             self._pass = None
+            self._sandbox_config = None
         if self._giving_up:
             self._giving_up = False
             self._kick()
@@ -298,9 +302,7 @@ class PodWorker(Actor):
             await self._node.cri.stop_sandbox(old.id)
         if self._volumes is None:
             await self._set_up_volumes()
-        made = config.sandbox_config(
-            self._pod, attempt=attempt, log_directory=self._node.log_directory(self._pod), dns=self._node.dns
-        )
+        made = self._config_of(attempt)
         handler = str(pods.spec(self._pod).get("runtimeClassName") or "")
         try:
             sandbox_id = await self._node.cri.run_sandbox(made, handler=handler)
@@ -323,7 +325,7 @@ class PodWorker(Actor):
             )
             self._memory.unhealthy.pop(kill.container.id, None)
         if plan.start:
-            if self._volumes is None or plan.start[0].attempt:
+            if self._volumes is None:
                 await self._set_up_volumes()
             ground = self._ground()
             for start in plan.start:
@@ -340,20 +342,27 @@ class PodWorker(Actor):
     def _ground(self) -> Ground:
         sandbox = self._observed.sandbox
         assert sandbox is not None, "containers are planned only into a sandbox"
-        made = config.sandbox_config(
-            self._pod,
-            attempt=sandbox.attempt,
-            log_directory=self._node.log_directory(self._pod),
-            dns=self._node.dns,
-        )
+        made = self._config_of(sandbox.attempt)
         return Ground(self._pod, sandbox.id, made, self._ips(), self._volumes or {})
+
+    def _config_of(self, attempt: int) -> Any:
+        """The sandbox's configuration, made once for all steps of a pass."""
+        if self._sandbox_config is None or self._sandbox_config.metadata.attempt != attempt:
+            directory = self._node.log_directory(self._pod)
+            self._sandbox_config = config.sandbox_config(
+                self._pod, attempt=attempt, log_directory=directory, dns=self._node.dns
+            )
+        return self._sandbox_config
 
     async def _set_up_volumes(self) -> None:
         self._volumes = await self._node.volumes.set_up(self._pod, self._node.sources(self._pod, self._ips()))
         self._volumes_at = self.clock.monotonic()
 
     async def _refresh_volumes(self) -> None:
-        if self._volumes and self.clock.monotonic() - self._volumes_at >= REFRESH and not self._memory.terminal:
+        if self._memory.terminal or not self._node.files:
+            return
+        adopted = self._volumes is None and bool(self._observed.running())
+        if adopted or (self._volumes and self.clock.monotonic() - self._volumes_at >= REFRESH):
             await self._set_up_volumes()
 
     async def _finish_pod(self) -> None:
@@ -462,8 +471,14 @@ class PodWorker(Actor):
             self._writing = False
         self._said = status
         self._said_version = int(meta.resource_version(answer) or 0)
-        if int(meta.resource_version(self._pod) or 0) < self._said_version:
+        held = int(meta.resource_version(self._pod) or 0)
+        if held < self._said_version:
             self._pod = {**self._pod, "status": status}
+        elif held > self._said_version:
+            self._said = None  # somebody wrote after us
+            self._again = True
+            if self._pass is None:
+                self._kick()
 
     # time
 

@@ -1,0 +1,155 @@
+"""Which pods run here: one watch for all nodes of this agent, one worker for each pod bound to one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from actors import Actor, ChildSpec, DeadRef, DynamicSupervisor, Intensity, OnLimit, Ref, Restart
+from machinery.informer.informer import Informer, Informers
+from machinery.informer.subscription import Change
+from machinery.objects import meta
+from machinery.objects import pod as pods
+from nodeagent.pods.context import NodeContext
+from nodeagent.pods.worker import PodChanged, PodGone, PodWorker
+from nodeagent.runtime.cri import ContainerEvent
+
+Object = dict[str, Any]
+
+
+class NodePods:
+    """One node's pods: the context of its workers, and their supervisor."""
+
+    def __init__(self, context: NodeContext) -> None:
+        self.context = context
+        self.adopted: dict[str, list[str]] = {}
+        """Pod uid to ids of sandboxes that were there when the agent began, newest first."""
+        self._workers = DynamicSupervisor()
+
+    def spec(self) -> ChildSpec:
+        """The supervisor of the workers."""
+
+        def start() -> DynamicSupervisor:
+            self._workers = DynamicSupervisor(intensity=Intensity(limit=20, within=60.0))
+            return self._workers
+
+        return ChildSpec("pods", start)
+
+    async def start(self, pod: Object, latest: Latest) -> Ref:
+        """Start the worker of a pod. `latest` gives a later incarnation of it the pod's newest state."""
+        uid = meta.uid(pod)
+        first = [self.adopted.pop(uid, [])]
+
+        def make() -> PodWorker:
+            return PodWorker(self.context, latest.pods.get(uid, pod), first.pop() if first else None)
+
+        spec = ChildSpec(uid, make, restart=Restart.TRANSIENT, shutdown=1.0, on_limit=OnLimit.FAIL_CHILD)
+        return await self._workers.start_child(spec)
+
+
+@dataclass(slots=True)
+class Latest:
+    """What the agent knows of its pods now; the workers' registry. Owned by DesiredPods, read by others."""
+
+    pods: dict[str, Object] = field(default_factory=dict)
+    """By uid, the newest state."""
+    workers: dict[str, Ref] = field(default_factory=dict)
+    """By uid."""
+    complete: bool = False
+    """Whether the first list of pods is in: only then is a sandbox without a pod an orphan."""
+
+    def deliver(self, uid: str, message: Any) -> bool:
+        """Tell a pod's worker; False when it has none."""
+        worker = self.workers.get(uid)
+        if worker is None:
+            return False
+        try:
+            return worker.tell_nowait(message)
+        except DeadRef:
+            return False
+
+    def runtime_changed(self, event: ContainerEvent) -> None:
+        """Something happened to a container."""
+        self.deliver(event.pod_uid, event)
+
+    def alive(self, uid: str) -> bool:
+        """Whether a worker still cares for this pod."""
+        worker = self.workers.get(uid)
+        return worker is not None and worker.alive
+
+    def of_node(self, name: str) -> Iterable[Object]:
+        """The pods bound to one node."""
+        return [pod for pod in self.pods.values() if pods.node_name(pod) == name]
+
+
+class DesiredPods(Actor):
+    """Follows the pods and keeps a worker for each of ours. Takes no messages."""
+
+    def __init__(self, informers: Informers, informer: Informer, nodes: Mapping[str, NodePods], latest: Latest) -> None:
+        self._informers = informers
+        self._informer = informer
+        self._nodes = nodes
+        self._latest = latest
+        self._starting: set[str] = set()
+
+    async def setup(self) -> None:
+        self.spawn(self._follow(), name="follow")
+
+    async def _follow(self) -> None:
+        for node in self._nodes.values():
+            node.adopted = await self._sandboxes(node.context)
+        await self._informers.sync(self._informer)
+        changes = self._informer.subscribe()
+        try:
+            while True:
+                for change in await changes.take():
+                    self._apply(change)
+                self._latest.complete = True
+        finally:
+            self._informer.unsubscribe(changes)
+
+    async def _sandboxes(self, context: NodeContext) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for sandbox in await context.cri.sandboxes():
+            found.setdefault(sandbox.pod.uid, []).append(sandbox.id)
+        return found
+
+    def _apply(self, change: Change) -> None:
+        pod = change.object
+        uid, node = meta.uid(pod), self._nodes.get(pods.node_name(pod))
+        if node is None:
+            return
+        if change.new is None:
+            self._latest.pods.pop(uid, None)
+            self._latest.deliver(uid, PodGone())
+            if uid not in self._starting:
+                self._forget(uid)
+            return
+        self._latest.pods[uid] = pod
+        if uid in self._starting:
+            return  # `_start` hands over what came meanwhile
+        if not self._latest.deliver(uid, PodChanged(pod)):
+            self._starting.add(uid)
+            self.spawn(self._start(node, pod), name="start worker")
+
+    async def _start(self, node: NodePods, pod: Object) -> None:
+        uid = meta.uid(pod)
+        try:
+            worker = await node.start(pod, self._latest)
+        finally:
+            self._starting.discard(uid)
+        self._latest.workers[uid] = worker
+        newest = self._latest.pods.get(uid)
+        if newest is None:
+            self._latest.deliver(uid, PodGone())
+        elif newest is not pod:
+            self._latest.deliver(uid, PodChanged(newest))
+
+    def _forget(self, uid: str) -> None:
+        """Drop the worker's address once it has ended; one that still stops the pod's containers stays known."""
+        worker = self._latest.workers.get(uid)
+        if worker is not None and not worker.alive:
+            del self._latest.workers[uid]
+        for known in [known for known, ref in self._latest.workers.items() if not ref.alive]:
+            del self._latest.workers[known]
