@@ -6,14 +6,16 @@ apiserver          one for one
   roles            the default roles and the sums of roles
   tunnels          one receiver per connected node agent
   grpc, rest       the listeners that are configured
+  ready            says that the others run
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from random import Random
+from typing import TYPE_CHECKING
 
 from actors import Actor, ChildSpec, Clock, DynamicSupervisor, Supervisor
 from apiserver.admission.registry import Surroundings, chain
@@ -44,12 +46,32 @@ from apiserver.verbs.service import VerbService
 from machinery.errors import ApiError
 from machinery.rpc.api import Channel, Code, RpcError
 
+if TYPE_CHECKING:
+    from apiserver.rest.server import RestServer
+
+
+class Announce(Actor):
+    """The last child: once it starts, everything before it has."""
+
+    def __init__(self, started: asyncio.Event) -> None:
+        self._started = started
+
+    async def setup(self) -> None:
+        self._started.set()
+
+    async def teardown(self) -> None:
+        self._started.clear()
+
 
 class ApiServer:
     """An API server over a store that speaks etcd v3. Without addresses in its configuration it opens no socket."""
 
-    def __init__(self, config: Config, *, clock: Clock, etcd: Channel) -> None:
-        """Raises ValueError for a configuration that contradicts itself."""
+    def __init__(
+        self, config: Config, *, clock: Clock, etcd: Channel, beside: Mapping[str, object] | None = None
+    ) -> None:
+        """beside: further services that the gRPC listener serves; they look after their callers' rights themselves.
+
+        Raises ValueError for a configuration that contradicts itself."""
         ip_network(config.service_cluster_ip_range)
         self.config = config
         self.resources = Resources(RESOURCES.values())
@@ -74,10 +96,14 @@ class ApiServer:
             randomness=randomness,
         )
         self.verbs = VerbService(parts)
+        self._clock = clock
         self._etcd = client
         self._writer = SystemWriter(store, self.resources, clock, randomness)
         self._streams: DynamicSupervisor | None = None
         self._started = asyncio.Event()
+        self._rest: RestServer | None = None
+        self.grpc_address = config.grpc_address
+        """Where gRPC is served, the port filled in once `ready`."""
         self.metrics, self.health = Metrics(), Health()
         self.health.register("etcd", self._store_answers)
         self.health.register("poststarthook/bootstrap", self._bootstrapped)
@@ -93,6 +119,7 @@ class ApiServer:
         self._services: Mapping[str, object] = {
             "pilot.v1.API": ApiService(self.verbs, self.resources, self.documents, who),
             "pilot.v1.Tunnel": TunnelService(self._hub, who, self.auth.authorizer, self._running_streams),
+            **(beside or {}),
         }
 
     def spec(self) -> ChildSpec:
@@ -102,11 +129,16 @@ class ApiServer:
             ChildSpec("feed", lambda: Feed(self._etcd, self.caches)),
             ChildSpec(
                 "bootstrap",
-                lambda: Bootstrap(self.config, self.caches, self._writer, reads=reads, done=self._started),
+                lambda: Bootstrap(self.config, self.caches, self._writer, reads=reads),
             ),
             ChildSpec("roles", lambda: RoleKeeper(self.caches, self._writer)),
             ChildSpec("tunnels", self._tunnels),
         ]
+        if self.config.grpc_address:
+            children.append(ChildSpec("grpc", self._grpc_server))
+        if self.config.bind_address:
+            children.append(ChildSpec("rest", self._rest_server))
+        children.append(ChildSpec("ready", lambda: Announce(self._started)))
         return ChildSpec("apiserver", lambda: Supervisor(children))
 
     def services(self) -> Mapping[str, object]:
@@ -129,7 +161,54 @@ class ApiServer:
 
     def _address(self) -> str:
         """Where REST is served, as discovery tells clients that ask for it."""
-        return f"{advertised(self.config) or self.config.bind_address or '127.0.0.1'}:{self.config.secure_port}"
+        return f"{advertised(self.config) or self.config.bind_address or '127.0.0.1'}:{self.rest_port}"
+
+    @property
+    def rest_port(self) -> int:
+        """The TCP port of REST; the configured one before `ready`."""
+        return self._rest.port if self._rest is not None and self._rest.port else self.config.secure_port
+
+    def _rest_server(self) -> Actor:
+        from apiserver.rest.config import RestConfig
+        from apiserver.rest.handler import Served
+        from apiserver.rest.server import RestServer  # imports aiohttp, which a server without REST does not need
+
+        config = self.config
+        served = Served(
+            verbs=self.verbs,
+            authenticator=self.auth.authenticator,
+            resources=self.resources,
+            documents=self.documents,
+            metrics=self.metrics,
+            clock=self._clock,
+        )
+        listen = RestConfig(
+            host=config.bind_address,
+            port=self.rest_port,  # after a restart the one it had
+            certificate=config.tls_cert,
+            key=config.tls_key,
+            client_ca=config.client_ca,
+        )
+        self._rest = RestServer(listen, served)
+        return self._rest
+
+    def _grpc_server(self) -> Actor:
+        from machinery.rpc.server import GrpcServer  # imports grpc, which a server without a socket does not need
+
+        def bound(addresses: Sequence[str]) -> None:
+            (self.grpc_address,) = addresses
+
+        credentials = None
+        if self.config.tls_cert:
+            import grpc
+
+            # gRPC either demands a client certificate or never asks for one: who has only a token comes by REST
+            credentials = grpc.ssl_server_credentials(
+                [(self.config.tls_key, self.config.tls_cert)],
+                self.config.client_ca or None,
+                bool(self.config.client_ca),
+            )
+        return GrpcServer(self._services, [self.grpc_address], credentials=credentials, bound=bound)
 
     def _tunnels(self) -> Actor:
         self._streams = DynamicSupervisor()
