@@ -1,0 +1,67 @@
+"""Where a REST client connects and what it shows: one context of a kubeconfig, its files read and data decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from machinery.client.kubeconfig import Entry, KubeConfig, KubeConfigError, data
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A cluster as somebody. PEM values are bytes, b"" when there is none.
+
+    server: the base URL. server_name: the name that the server's certificate must have, "" for the URL's host.
+    impersonate, impersonate_groups: `as` and `as-groups` of the user's entry.
+    """
+
+    server: str
+    namespace: str = ""
+    ca: bytes = b""
+    insecure: bool = False
+    server_name: str = ""
+    proxy: str = ""
+    certificate: bytes = b""
+    key: bytes = field(default=b"", repr=False)
+    token: str = field(default="", repr=False)
+    impersonate: str = ""
+    impersonate_groups: tuple[str, ...] = ()
+
+
+def target(config: KubeConfig, context: str | None = None) -> Target:
+    """What a context (default: the current one) says. Raises KubeConfigError for what is missing or cannot be read,
+    and for credentials of a kind that we do not have."""
+    chosen = config.context(context)
+    cluster = config.cluster(str(chosen.body.get("cluster") or ""))
+    user_name = str(chosen.body.get("user") or "")
+    user = config.user(user_name) if user_name else Entry("", {}, chosen.path)
+    for plug_in in ("exec", "auth-provider"):
+        if user.body.get(plug_in):
+            raise KubeConfigError(
+                f'user "{user.name}" gets its credentials from a plug-in ({plug_in}), which is not supported: '
+                "give it a token or a client certificate"
+            )
+    return Target(
+        server=str(cluster.body.get("server") or ""),
+        namespace=str(chosen.body.get("namespace") or ""),
+        ca=data(cluster, "certificate-authority"),
+        insecure=bool(cluster.body.get("insecure-skip-tls-verify")),
+        server_name=str(cluster.body.get("tls-server-name") or ""),
+        proxy=str(cluster.body.get("proxy-url") or ""),
+        certificate=data(user, "client-certificate"),
+        key=data(user, "client-key"),
+        token=_token(user),
+        impersonate=str(user.body.get("as") or ""),
+        impersonate_groups=tuple(user.body.get("as-groups") or ()),
+    )
+
+
+def _token(user: Entry) -> str:
+    """`token`, else what `tokenFile` holds; as in client-go the file wins when both are there."""
+    if not user.body.get("tokenFile"):
+        return str(user.body.get("token") or "")
+    file = user.path.parent / str(user.body["tokenFile"])
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise KubeConfigError(f'unable to read tokenFile {file} for "{user.name}": {error.strerror}') from None
