@@ -166,15 +166,15 @@ class Deployments:
             message = f'Failed to create new replica set "{name}": {error.message}'
             self._recorder.warning(deployment, rollout.CREATE_FAILED, message)
             if rollout.has_deadline(deployment):
-                await self._tell_progress(deployment, "False", rollout.CREATE_FAILED, message)
+                await self._tell(deployment, None, self._progress("False", rollout.CREATE_FAILED, message))
             raise
         self._set_writes.wrote(meta.key(deployment), created)
         if size > 0:
             self._recorder.normal(deployment, "ScalingReplicaSet", f"Scaled up replica set {name} from 0 to {size}")
-        deployment = await self._note_revision(deployment, created)
+        wish: Object | None = None
         if rollout.has_deadline(deployment):
-            message = f'Created new replica set "{name}"'
-            await self._tell_progress(deployment, "True", rollout.NEW_CREATED, message)
+            wish = self._progress("True", rollout.NEW_CREATED, f'Created new replica set "{name}"')
+        await self._tell(deployment, created, wish)
         return DONE
 
     async def _sync_new(self, deployment: Object, new: Object, old: Sequence[Object]) -> bool:
@@ -195,22 +195,10 @@ class Deployments:
                 changed["spec"] = {**workload.spec(new), "minReadySeconds": wait}
             self._set_writes.wrote(meta.key(deployment), await self._client.update(REPLICA_SETS, changed))
             return True
-        noted = await self._note_revision(deployment, new)
+        wish: Object | None = None
         if rollout.has_deadline(deployment) and conditions.get(deployment, rollout.PROGRESSING) is None:
-            message = f'Found new replica set "{meta.name(new)}"'
-            await self._tell_progress(noted, "True", rollout.NEW_FOUND, message)
-            return True
-        return noted is not deployment
-
-    async def _note_revision(self, deployment: Object, new: Object) -> Object:
-        """The Deployment carries the revision of its new ReplicaSet; answers it as it then is."""
-        revision = meta.annotation(new, revisions.REVISION)
-        if revision is None or meta.annotation(deployment, revisions.REVISION) == revision:
-            return deployment
-        noted = meta.with_annotations(deployment, {revisions.REVISION: revision})
-        written = await self._client.update(DEPLOYMENTS, noted)
-        self._own_writes.wrote(meta.key(deployment), written)
-        return written
+            wish = self._progress("True", rollout.NEW_FOUND, f'Found new replica set "{meta.name(new)}"')
+        return await self._tell(deployment, new, wish)
 
     async def _scale(self, deployment: Object, scales: Sequence[Scale]) -> None:
         total = workload.replicas(deployment)
@@ -245,11 +233,25 @@ class Deployments:
 
     # -- status
 
-    async def _tell_progress(self, deployment: Object, status: str, reason: str, message: str) -> None:
-        wish = rollout.condition(rollout.PROGRESSING, status, reason, message, self._clock.now())
-        old = workload.status(deployment)
-        told = rollout.set_condition(list(old.get("conditions") or []), wish)
-        await self._write(deployment, {**old, "conditions": told})
+    def _progress(self, status: str, reason: str, message: str) -> Object:
+        return rollout.condition(rollout.PROGRESSING, status, reason, message, self._clock.now())
+
+    async def _tell(self, deployment: Object, new: Object | None, wish: Object | None) -> bool:
+        """Write the revision of the new ReplicaSet and a condition to the Deployment; whether that changed anything.
+
+        The annotation travels with the status: an update of the object itself would raise its generation.
+        """
+        revision = meta.annotation(new, revisions.REVISION) if new is not None else None
+        told, status = deployment, workload.status(deployment)
+        if revision is not None and meta.annotation(deployment, revisions.REVISION) != revision:
+            told = meta.with_annotations(deployment, {revisions.REVISION: revision})
+        if wish is not None:
+            status = {**status, "conditions": rollout.set_condition(list(status.get("conditions") or []), wish)}
+        if told is deployment and status == workload.status(deployment):
+            return False
+        written = await self._client.update(DEPLOYMENTS, {**told, "status": status}, subresource="status")
+        self._own_writes.wrote(meta.key(deployment), written)
+        return True
 
     async def _write_rollout(self, deployment: Object, new: Object | None, old: Sequence[Object]) -> Outcome:
         return await self._write(deployment, rollout.rollout_status(deployment, new, old, self._clock.now()))
