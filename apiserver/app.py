@@ -5,7 +5,7 @@ apiserver          one for one
   bootstrap        what every cluster begins with
   roles            the default roles and the sums of roles
   tunnels          one receiver per connected node agent
-  grpc, rest       the listeners that are configured
+  grpc, grpc-tokens, rest   the listeners that are configured
   ready            says that the others run
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from ipaddress import ip_network
 from random import Random
 from typing import TYPE_CHECKING
@@ -102,8 +103,8 @@ class ApiServer:
         self._streams: DynamicSupervisor | None = None
         self._started = asyncio.Event()
         self._rest: RestServer | None = None
-        self.grpc_address = config.grpc_address
-        """Where gRPC is served, the port filled in once `ready`."""
+        self.grpc_addresses = {"grpc": config.grpc_address, "grpc-tokens": config.grpc_token_address}
+        """Where gRPC is served, by listener, ports filled in once `ready`."""
         self.metrics, self.health = Metrics(), Health()
         self.health.register("etcd", self._store_answers)
         self.health.register("poststarthook/bootstrap", self._bootstrapped)
@@ -134,8 +135,12 @@ class ApiServer:
             ChildSpec("roles", lambda: RoleKeeper(self.caches, self._writer)),
             ChildSpec("tunnels", self._tunnels),
         ]
-        if self.config.grpc_address:
-            children.append(ChildSpec("grpc", self._grpc_server))
+        for name, address, certificates in (
+            ("grpc", self.config.grpc_address, True),
+            ("grpc-tokens", self.config.grpc_token_address, False),
+        ):
+            if address:
+                children.append(ChildSpec(name, partial(self._grpc_server, name, certificates=certificates)))
         if self.config.bind_address:
             children.append(ChildSpec("rest", self._rest_server))
         children.append(ChildSpec("ready", lambda: Announce(self._started)))
@@ -192,23 +197,22 @@ class ApiServer:
         self._rest = RestServer(listen, served)
         return self._rest
 
-    def _grpc_server(self) -> Actor:
+    def _grpc_server(self, name: str, *, certificates: bool) -> Actor:
         from machinery.rpc.server import GrpcServer  # imports grpc, which a server without a socket does not need
 
         def bound(addresses: Sequence[str]) -> None:
-            (self.grpc_address,) = addresses
+            (self.grpc_addresses[name],) = addresses
 
-        credentials = None
-        if self.config.tls_cert:
+        config, credentials = self.config, None
+        if config.tls_cert:
             import grpc
 
-            # gRPC either demands a client certificate or never asks for one: who has only a token comes by REST
-            credentials = grpc.ssl_server_credentials(
-                [(self.config.tls_key, self.config.tls_cert)],
-                self.config.client_ca or None,
-                bool(self.config.client_ca),
-            )
-        return GrpcServer(self._services, [self.grpc_address], credentials=credentials, bound=bound)
+            # gRPC in Python either demands a client's certificate or does not ask for one.
+            demand = certificates and bool(config.client_ca)
+            pair = (config.tls_key, config.tls_cert)
+            credentials = grpc.ssl_server_credentials([pair], config.client_ca if demand else None, demand)
+        # After a restart the port it had.
+        return GrpcServer(self._services, [self.grpc_addresses[name]], credentials=credentials, bound=bound)
 
     def _tunnels(self) -> Actor:
         self._streams = DynamicSupervisor()

@@ -18,7 +18,11 @@ class Config:
     """TCP port of REST; 0 lets the system choose (see `ApiServer.rest_port`)."""
 
     grpc_address: str = ""
-    """`host:port` (port 0: any free one) or `unix:/path` that gRPC is served on; "" serves no gRPC on a socket."""
+    """`host:port` (port 0: any free one) or `unix:/path` that gRPC is served on; "" serves no gRPC on a socket.
+    With `client_ca` every client must show a certificate."""
+
+    grpc_token_address: str = ""
+    """As `grpc_address`, for clients that have a bearer token and no certificate (a node that joins)."""
 
     tls_cert: bytes = b""
     """PEM serving certificate with its chain, for both listeners. b"" serves plain text."""

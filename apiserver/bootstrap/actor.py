@@ -1,4 +1,4 @@
-"""The actor that puts in place what every cluster begins with, once per start, and then says that the server is ready.
+"""The actor that puts in place what every cluster begins with, once per start.
 
 What somebody changed or added stays. It runs after the feed and before the listeners, so that the first request finds
 namespaces, roles and the caches that decisions read.
@@ -6,7 +6,6 @@ namespaces, roles and the caches that decisions read.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from actors import Actor
@@ -18,31 +17,21 @@ from apiserver.storage.caches import WatchCaches
 
 
 class Bootstrap(Actor):
-    """reads: the resources whose caches must be loaded before requests are decided.
-    done: set when it is.
-    """
+    """reads: the resources whose caches must be loaded before requests are decided."""
 
     def __init__(
-        self,
-        config: Config,
-        caches: WatchCaches,
-        writer: SystemWriter,
-        *,
-        reads: Sequence[ResourceSpec],
-        done: asyncio.Event,
+        self, config: Config, caches: WatchCaches, writer: SystemWriter, *, reads: Sequence[ResourceSpec]
     ) -> None:
         self._config = config
         self._caches = caches
         self._writer = writer
         self._reads = reads
-        self._done = done
 
     async def setup(self) -> None:
         for spec in self._reads:
             await self._caches.ensure(spec)
         await self._writer.create_all(system_objects(self._config))
         await self._writer.create_all(endpoints(self._config, self._config.secure_port))
-        self._done.set()
 
     async def handle(self, message: object) -> None:
         raise TypeError(f"bootstrap takes no messages, got {message!r}")
