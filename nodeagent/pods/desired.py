@@ -65,9 +65,10 @@ class Latest:
         if worker is None:
             return False
         try:
-            return worker.tell_nowait(message)
+            worker.tell_nowait(message)  # its mailbox coalesces and has room for one message of each kind and container
         except DeadRef:
             return False
+        return True
 
     def runtime_changed(self, event: ContainerEvent) -> None:
         """Something happened to a container."""

@@ -1,7 +1,7 @@
 """Learning what happens to containers: from the runtime's own events, or by asking it once a second.
 
-containerd before 1.7 and any runtime without GetContainerEvents answers UNIMPLEMENTED; then all containers are listed and
-compared with the list before (kubelet's generic PLEG, with its period).
+containerd before 1.7 and any runtime without GetContainerEvents answers UNIMPLEMENTED; then all containers are listed
+and compared with the list before (kubelet's generic PLEG, with its period).
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from actors import Actor, MailboxSpec
+from actors import Actor, MailboxSpec, Overflow
 from actors.clock import Timer
 from machinery.client.api import DeleteOptions, PatchType
 from machinery.client.resources import PODS
@@ -72,10 +72,24 @@ class Tell:
     """Time to tell the API how far a slow pass is."""
 
 
+Message = PodChanged | PodGone | ContainerEvent | Verdict | Look | Tell
+
+
+def _key(message: Message) -> Hashable:
+    """Of messages that say the same of the same thing, the newest is enough."""
+    match message:
+        case ContainerEvent(_, container_id):
+            return container_id
+        case Verdict(kind, container_id):
+            return kind, container_id
+        case _:
+            return type(message)
+
+
 class PodWorker(Actor):
     """See the module. `sandboxes`: ids of the pod's sandboxes, newest first; None to ask the runtime for them."""
 
-    mailbox: ClassVar[MailboxSpec] = MailboxSpec(capacity=256)
+    mailbox: ClassVar[MailboxSpec] = MailboxSpec(capacity=256, overflow=Overflow.COALESCE, key=_key)
 
     def __init__(self, node: NodeContext, pod: Object, sandboxes: Iterable[str] | None) -> None:
         self._node = node
@@ -110,7 +124,7 @@ class PodWorker(Actor):
     async def teardown(self) -> None:
         self._cancel_timer()
 
-    async def handle(self, message: PodChanged | PodGone | ContainerEvent | Verdict | Look | Tell) -> None:
+    async def handle(self, message: Message) -> None:
         match message:
             case PodChanged(pod):
                 self._take(pod)
