@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from apiserver.resources.defaults import admissionregistration as defaults
 from apiserver.resources.rows import EXTENSIONS, STATUS, built_in
 from apiserver.resources.rules import Rules
 from apiserver.resources.spec import ResourceSpec, SubresourceSpec
+from apiserver.resources.validation import admissionregistration as validation
+from machinery.errors import FieldError
 
 _V1 = "admissionregistration.k8s.io/v1"
 
+Object = dict[str, Any]
 
-def _row(kind: str, resource: str, *subresources: SubresourceSpec) -> ResourceSpec:
+
+def _row(
+    kind: str,
+    resource: str,
+    default: Callable[[Object], None],
+    validate: Callable[[Object], list[FieldError]],
+    *subresources: SubresourceSpec,
+) -> ResourceSpec:
     return built_in(
         _V1,
         kind,
@@ -17,15 +31,52 @@ def _row(kind: str, resource: str, *subresources: SubresourceSpec) -> ResourceSp
         namespaced=False,
         categories=EXTENSIONS,
         subresources=subresources,
-        strategy=Rules(status=bool(subresources), unconditional=False),
+        strategy=Rules(
+            status=bool(subresources),
+            initial_status={} if subresources else None,
+            unconditional=False,
+            default=default,
+            validate=validate,
+        ),
     )
 
 
 ROWS = (
-    _row("MutatingAdmissionPolicy", "mutatingadmissionpolicies"),
-    _row("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings"),
-    _row("MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
-    _row("ValidatingAdmissionPolicy", "validatingadmissionpolicies", STATUS),
-    _row("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"),
-    _row("ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
+    _row(
+        "MutatingAdmissionPolicy",
+        "mutatingadmissionpolicies",
+        defaults.admission_policy,
+        validation.mutating_policy,
+    ),
+    _row(
+        "MutatingAdmissionPolicyBinding",
+        "mutatingadmissionpolicybindings",
+        defaults.admission_policy_binding,
+        validation.mutating_policy_binding,
+    ),
+    _row(
+        "MutatingWebhookConfiguration",
+        "mutatingwebhookconfigurations",
+        defaults.mutating_webhooks,
+        validation.mutating_webhooks,
+    ),
+    _row(
+        "ValidatingAdmissionPolicy",
+        "validatingadmissionpolicies",
+        defaults.admission_policy,
+        validation.admission_policy,
+        STATUS,
+    ),
+    _row(
+        "ValidatingAdmissionPolicyBinding",
+        "validatingadmissionpolicybindings",
+        defaults.admission_policy_binding,
+        validation.admission_policy_binding,
+    ),
+    _row(
+        "ValidatingWebhookConfiguration",
+        "validatingwebhookconfigurations",
+        defaults.validating_webhooks,
+        validation.validating_webhooks,
+    ),
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from apiserver.resources.defaults import apiextensions as defaults
 from apiserver.resources.rows import EXTENSIONS, STATUS, built_in
 from apiserver.resources.rules import Rules
+from apiserver.resources.validation import apiextensions as validation
 
 ROWS = (
     built_in(
@@ -15,6 +17,11 @@ ROWS = (
         categories=EXTENSIONS,
         storage="apiextensions.k8s.io/customresourcedefinitions",
         subresources=(STATUS,),
-        strategy=Rules(unconditional=False),
+        strategy=Rules(
+            unconditional=False,
+            default=defaults.custom_resource_definition,
+            validate=validation.definition,
+            update=validation.definition_update,
+        ),
     ),
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 from apiserver.resources.rows import built_in, text
 from apiserver.resources.rules import Rules
+from apiserver.resources.validation import core as validation
 from machinery.objects.gvk import GVK
 
 Object = dict[str, Any]
@@ -43,7 +44,7 @@ ROWS = (
         "Event",
         "events",
         short=("ev",),
-        strategy=Rules(status=False, generation=False, create_on_update=True),
+        strategy=Rules(status=False, generation=False, create_on_update=True, validate=validation.event),
         selectable={
             **{f"regarding.{field}": text("regarding", field) for field in _REGARDING},
             "reason": text("reason"),

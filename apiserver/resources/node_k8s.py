@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from apiserver.resources.rows import built_in
 from apiserver.resources.rules import Rules
+from apiserver.resources.validation import node_k8s as validation
 
 ROWS = (
     built_in(
@@ -11,6 +12,12 @@ ROWS = (
         "RuntimeClass",
         "runtimeclasses",
         namespaced=False,
-        strategy=Rules(status=False, generation=False, unconditional=False),
+        strategy=Rules(
+            status=False,
+            generation=False,
+            unconditional=False,
+            validate=validation.runtime_class,
+            update=validation.runtime_class_update,
+        ),
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from apiserver.resources.rows import STATUS, built_in
 from apiserver.resources.rules import Rules
+from apiserver.resources.validation import policy as validation
 
 ROWS = (
     built_in(
@@ -12,6 +13,10 @@ ROWS = (
         "poddisruptionbudgets",
         short=("pdb",),
         subresources=(STATUS,),
-        strategy=Rules(unconditional=False),
+        strategy=Rules(
+            unconditional=False,
+            initial_status={"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0},
+            validate=validation.disruption_budget,
+        ),
     ),
 )

@@ -16,8 +16,8 @@ class Rules(Strategy):
     """A strategy made of functions.
 
     status, generation, create_on_update, unconditional, orphans, initial_status: the attributes of `Strategy`.
-    default: fills in what the user left out. validate: what is wrong with an object. update: what an update changes
-    that it must not, in addition to `validate`. validate_status: what is wrong with a status update (new, old).
+    default: fills in what the user left out. validate: what is wrong with an object. create: what a new one must
+    not say, in addition. update: what an update must not change, in addition. validate_status: what is wrong with a status update (new, old).
     warn: what is accepted but deprecated. name: what is wrong with a name of this kind.
     """
 
@@ -34,6 +34,7 @@ class Rules(Strategy):
         orphans: bool = False,
         default: Callable[[Object], None] | None = None,
         validate: Callable[[Object], list[FieldError]] | None = None,
+        create: Callable[[Object], list[FieldError]] | None = None,
         update: Callable[[Object, Object], list[FieldError]] | None = None,
         validate_status: Callable[[Object, Object], list[FieldError]] | None = None,
         warn: Callable[[Object], list[str]] | None = None,
@@ -47,6 +48,7 @@ class Rules(Strategy):
         self.orphans_by_default = orphans
         self._default = default
         self._validate = validate
+        self._create = create
         self._update = update
         self._validate_status = validate_status
         self._warn = warn
@@ -60,10 +62,11 @@ class Rules(Strategy):
         return self._name(name)
 
     def validate_create(self, obj: Object) -> list[FieldError]:
-        return self._validate(obj) if self._validate is not None else []
+        errors = self._valid(obj)
+        return errors + self._create(obj) if self._create is not None else errors
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        errors = self.validate_create(obj)
+        errors = self._valid(obj)
         return errors + self._update(obj, old) if self._update is not None else errors
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
@@ -71,3 +74,6 @@ class Rules(Strategy):
 
     def warnings(self, obj: Object) -> list[str]:
         return self._warn(obj) if self._warn is not None else []
+
+    def _valid(self, obj: Object) -> list[FieldError]:
+        return self._validate(obj) if self._validate is not None else []

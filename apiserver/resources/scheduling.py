@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from apiserver.resources.defaults import scheduling as defaults
 from apiserver.resources.rows import built_in
 from apiserver.resources.rules import Rules
+from apiserver.resources.validation import scheduling as validation
 
 ROWS = (
     built_in(
@@ -12,6 +14,11 @@ ROWS = (
         "priorityclasses",
         namespaced=False,
         short=("pc",),
-        strategy=Rules(status=False),
+        strategy=Rules(
+            status=False,
+            default=defaults.priority_class,
+            validate=validation.priority_class,
+            update=validation.priority_class_update,
+        ),
     ),
 )

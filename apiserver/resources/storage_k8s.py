@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from apiserver.resources.defaults import storage_k8s as defaults
 from apiserver.resources.rows import STATUS, built_in
 from apiserver.resources.rules import Rules
+from apiserver.resources.validation import storage_k8s as validation
 
 _V1 = "storage.k8s.io/v1"
 
@@ -13,7 +15,13 @@ ROWS = (
         "CSIDriver",
         "csidrivers",
         namespaced=False,
-        strategy=Rules(status=False, generation=False, unconditional=False),
+        strategy=Rules(
+            status=False,
+            generation=False,
+            unconditional=False,
+            default=defaults.csi_driver,
+            validate=validation.csi_driver,
+        ),
     ),
     built_in(
         _V1,
@@ -34,7 +42,13 @@ ROWS = (
         "storageclasses",
         namespaced=False,
         short=("sc",),
-        strategy=Rules(status=False, generation=False),
+        strategy=Rules(
+            status=False,
+            generation=False,
+            default=defaults.storage_class,
+            validate=validation.storage_class,
+            update=validation.storage_class_update,
+        ),
     ),
     built_in(
         _V1,
@@ -42,7 +56,13 @@ ROWS = (
         "volumeattachments",
         namespaced=False,
         subresources=(STATUS,),
-        strategy=Rules(generation=False, unconditional=False),
+        strategy=Rules(
+            generation=False,
+            unconditional=False,
+            initial_status={"attached": False},
+            validate=validation.volume_attachment,
+            update=validation.volume_attachment_update,
+        ),
     ),
     built_in(
         _V1,
@@ -50,6 +70,11 @@ ROWS = (
         "volumeattributesclasses",
         namespaced=False,
         short=("vac",),
-        strategy=Rules(status=False, generation=False),
+        strategy=Rules(
+            status=False,
+            generation=False,
+            validate=validation.attributes_class,
+            update=validation.attributes_class_update,
+        ),
     ),
 )
