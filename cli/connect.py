@@ -36,24 +36,25 @@ def _channel(cluster: Entry, user: Entry | None, flags: Parsed) -> Channel:
 
     from machinery.rpc.grpc_channel import GrpcChannel
 
-    target = flags["server"] or _address(cluster)
     token = flags["token"] or (_token(user) if user else "")
     metadata = {"authorization": f"Bearer {token}"} if token else {}
+    # a certificate would win over the token that was asked for
+    certificate = kubeconfig.data(user, "client-certificate") if user and not token else b""
+    key = kubeconfig.data(user, "client-key") if user and not token else b""
+    target = flags["server"] or _address(cluster, "address" if certificate else "tokenAddress")
     ca = kubeconfig.data(cluster, "certificate-authority")
     if not ca:
         return GrpcChannel(target, metadata=metadata)
-    certificate = kubeconfig.data(user, "client-certificate") if user else b""
-    key = kubeconfig.data(user, "client-key") if user else b""
     credentials = grpc.ssl_channel_credentials(ca, key or None, certificate or None)
     return GrpcChannel(
         target, credentials=credentials, server_name=str(cluster.body.get("tls-server-name") or ""), metadata=metadata
     )
 
 
-def _address(cluster: Entry) -> str:
+def _address(cluster: Entry, field: str) -> str:
     extension = kubeconfig.extension(cluster.body, kubeconfig.GRPC_EXTENSION)
-    if extension and extension.get("address"):
-        return str(extension["address"])
+    if extension and extension.get(field):
+        return str(extension[field])
     server = urllib.parse.urlsplit(str(cluster.body.get("server", ""))).netloc or "?"
     raise CliError(
         f'cluster "{cluster.name}" ({server}) has no gRPC address: it was not made by pilot',

@@ -14,9 +14,8 @@ from cli.flags import Parsed
 from cli.resources import AGGREGATED, Mapper, from_discovery
 
 if TYPE_CHECKING:
-    from machinery.client.kubeconfig import KubeConfig
-
     from machinery.client.api import Client
+    from machinery.client.kubeconfig import KubeConfig
     from machinery.rpc.api import Channel
 
 

@@ -1,7 +1,7 @@
 """Everything secret that one cluster is made of: its authority, the certificates it issued, the token signing key.
 
 In memory for an embedded cluster, in files (laid out as kubeadm does its pki directory) for one that must come back
-after a restart. `load_or_create` is the whole life: what is there is read, what is missing is made, nothing is replaced.
+after a restart. `load_or_create` is the whole life: what is there is read, what is missing is made.
 """
 
 from __future__ import annotations

@@ -101,6 +101,11 @@ class KubeConfig:
         found = self.entries("contexts").get(context or self.current_context)
         return str(found.body.get("namespace") or "") if found else ""
 
+    def path_of(self, section: str, name: str) -> pathlib.Path:
+        """The file that has an entry, or would get it."""
+        found = self.entries(section).get(name)
+        return found.path if found else self._default().path
+
     def put(self, section: str, name: str, body: Mapping[str, Any]) -> None:
         """Add an entry, or replace it where it is."""
         key = SECTIONS[section]

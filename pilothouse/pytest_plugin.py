@@ -1,0 +1,42 @@
+"""pytest fixtures: a cluster for a test, and a maker of several.
+
+    async def test_my_controller(cluster):            # one fake node, real controllers and scheduler
+        client = cluster.client()
+
+    async def test_two(make_cluster):
+        one, two = await make_cluster(name="one"), await make_cluster(name="two", nodes=3)
+
+Needs pytest-asyncio, whose `auto` mode or `@pytest.mark.asyncio` runs the test. Clusters are stopped after the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest_asyncio
+
+if TYPE_CHECKING:
+    from pilothouse.cluster import Cluster
+
+
+@pytest_asyncio.fixture
+async def make_cluster() -> AsyncIterator[Callable[..., Awaitable[Cluster]]]:
+    """Starts clusters, with the arguments of `pilothouse.Cluster`, once their nodes are Ready."""
+    from pilothouse.cluster import Cluster
+
+    async with AsyncExitStack() as stack:
+
+        async def make(**settings: Any) -> Cluster:
+            cluster = await stack.enter_async_context(Cluster(**settings))
+            await cluster.nodes_ready()
+            return cluster
+
+        yield make
+
+
+@pytest_asyncio.fixture
+async def cluster(make_cluster: Callable[..., Awaitable[Cluster]]) -> Cluster:
+    """A cluster with one fake node, in memory."""
+    return await make_cluster()
