@@ -9,7 +9,7 @@ from controllermgr.controllers import service_pods
 from machinery.client.api import Object
 from machinery.client.resources import ENDPOINTS, PODS, SERVICES
 from machinery.controller.expectations import Expectations
-from machinery.controller.reconcile import DONE, Outcome
+from machinery.controller.reconcile import DONE, Outcome, RequeueAfter
 from machinery.controller.spec import ControllerContext, ControllerSpec, Watch
 from machinery.errors import AlreadyExists, ApiError, NotFound
 from machinery.objects import meta, pod, workload
@@ -50,10 +50,14 @@ def subsets(service: Object, pods: Iterable[Object]) -> list[Object]:
     return found
 
 
+def size(found: list[Object]) -> int:
+    """Addresses in all subsets."""
+    return sum(len(each.get(field) or ()) for each in found for field in ("addresses", "notReadyAddresses"))
+
+
 def truncated(found: list[Object]) -> tuple[list[Object], bool]:
     """At most CAPACITY addresses, ready ones first; whether any were left out."""
-    total = sum(len(each.get(field) or ()) for each in found for field in ("addresses", "notReadyAddresses"))
-    if total <= CAPACITY:
+    if size(found) <= CAPACITY:
         return found, False
     room = CAPACITY
     kept = [dict(each) for each in found]
@@ -77,12 +81,14 @@ class EndpointsLoop:
         self._pods = context.informers.store(PODS)
         self._endpoints = context.informers.store(ENDPOINTS)
         self._own_writes = Expectations(self._endpoints, context.clock)
+        self._pace = service_pods.Pace(context.clock)
 
     async def reconcile(self, key: str) -> Outcome:
         namespace, name = meta.split_key(key)
         service = self._services.get(key)
         if service is None:
             self._own_writes.forget(key)
+            self._pace.forget(key)
             if key in self._endpoints and self._ours(key):
                 try:
                     await self._client.delete(ENDPOINTS, name, namespace=namespace)
@@ -91,6 +97,8 @@ class EndpointsLoop:
             return DONE
         if not service_pods.selector(service) or not self._own_writes.satisfied(key):
             return DONE
+        if wait := self._pace.wait(key):
+            return RequeueAfter(wait)
         found, cut = truncated(subsets(service, self._pods.in_namespace(namespace)))
         current = self._endpoints.get(key)
         wanted = self._wanted(service, current, found, cut=cut)
@@ -111,6 +119,7 @@ class EndpointsLoop:
             self._recorder.warning(service, reason, f"Failed to {verb} endpoint {key}: {error.message}")
             raise
         self._own_writes.wrote(key, written)
+        self._pace.wrote(key, size(found))
         return DONE
 
     def _ours(self, key: str) -> bool:

@@ -9,7 +9,7 @@ from controllermgr.controllers import service_pods
 from machinery.client.api import DeleteOptions, Object
 from machinery.client.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
 from machinery.controller.expectations import Expectations
-from machinery.controller.reconcile import DONE, Outcome
+from machinery.controller.reconcile import DONE, Outcome, RequeueAfter
 from machinery.controller.spec import ControllerContext, ControllerSpec, Watch
 from machinery.errors import ApiError, NotFound
 from machinery.informer import Change, Informers
@@ -51,14 +51,18 @@ class EndpointSlices:
         self._nodes = context.informers.store(NODES)
         self._slices = context.informers.store(ENDPOINT_SLICES)
         self._own_writes = Expectations(self._slices, context.clock)
+        self._pace = service_pods.Pace(context.clock)
 
     async def reconcile(self, key: str) -> Outcome:
         service = self._services.get(key)
         if service is None or meta.is_deleting(service):
             self._own_writes.forget(key)
+            self._pace.forget(key)
             return DONE  # the slices go with their owner
         if not service_pods.selector(service) or not self._own_writes.satisfied(key):
             return DONE
+        if wait := self._pace.wait(key):
+            return RequeueAfter(wait)
         existing = [
             each
             for each in self._slices.by_index(BY_SERVICE, key)
@@ -71,6 +75,7 @@ class EndpointSlices:
             for family in families:
                 groups = plan.desired(service, pods, family, nodes)
                 ours = [each for each in existing if each.get("addressType") == family]
+                self._pace.wrote(key, sum(len(endpoints) for _, endpoints in groups.values()))
                 await self._carry_out(key, plan.plan(service, family, groups, ours))
             for each in existing:
                 if each.get("addressType") not in families:

@@ -20,10 +20,12 @@ from machinery.controller.reconcile import DONE, Outcome, RequeueAfter, Terminal
 from machinery.controller.spec import ControllerContext, ControllerSpec, Watch
 from machinery.errors import ApiError, NotFound
 from machinery.informer import BY_CONTROLLER, Change, Informers, by_controller
-from machinery.objects import meta, owners, pod, workload
+from machinery.objects import meta, owners, workload
 from machinery.objects.selectors import SelectorError
 
 KIND = "ReplicaSet"
+FACTS_SLACK = 100
+"""Facts of deleted pods that may be kept beyond as many as there are pods."""
 
 
 def owner_or_suitors(change: Change, informers: Informers) -> Iterable[str]:
@@ -52,6 +54,7 @@ class ReplicaSets:
         self._pods = context.informers.store(PODS)
         self._expectations = Expectations(self._pods, context.clock)
         self._own_writes = Expectations(self._sets, context.clock)
+        self._facts: dict[str, plan.Facts] = {}
         self._claimer = Claimer(context.client, REPLICA_SETS, PODS, self._pods)
 
     async def reconcile(self, key: str) -> Outcome:
@@ -67,7 +70,7 @@ class ReplicaSets:
         except SelectorError as error:
             raise TerminalError(f"selector: {error}") from error
         may_act = self._expectations.satisfied(key)
-        active = await self._claimer.claim(replica_set, selector, suits=pod.is_active)
+        active = await self._claimer.claim(replica_set, selector, suits=self._is_active)
         failure: ApiError | None = None
         reason = ""
         if may_act and not meta.is_deleting(replica_set):
@@ -78,11 +81,25 @@ class ReplicaSets:
             elif surplus > 0:
                 reason = "FailedDelete"
                 failure = await self._delete(key, replica_set, active, surplus)
-        await self._write_status(replica_set, active, (reason, failure.message) if failure else None)
+        facts = [self._facts_of(each) for each in active]
+        await self._write_status(replica_set, facts, (reason, failure.message) if failure else None)
         if failure is not None:
             raise failure
-        wait = plan.next_look(active, workload.min_ready_seconds(replica_set), self._clock.now())
+        wait = plan.next_look(facts, workload.min_ready_seconds(replica_set), self._clock.now())
         return DONE if wait is None else RequeueAfter(wait)
+
+    def _facts_of(self, each: Object) -> plan.Facts:
+        # The cache hands out one dict per state of a pod, so the dict itself says whether what we know is current.
+        uid = each["metadata"]["uid"]
+        known = self._facts.get(uid)
+        if known is None or known.pod is not each:
+            if len(self._facts) > 2 * len(self._pods) + FACTS_SLACK:
+                self._facts.clear()
+            known = self._facts[uid] = plan.facts(each)
+        return known
+
+    def _is_active(self, each: Object) -> bool:
+        return self._facts_of(each).active
 
     async def _create(self, key: str, replica_set: Object, count: int) -> ApiError | None:
         template, namespace = workload.template(replica_set), meta.namespace(replica_set)
@@ -128,12 +145,11 @@ class ReplicaSets:
         return [each for sibling in siblings for each in self._pods.controlled_by(meta.uid(sibling))]
 
     async def _write_status(
-        self, replica_set: Object, active: Sequence[Object], failure: tuple[str, str] | None
+        self, replica_set: Object, active: Sequence[plan.Facts], failure: tuple[str, str] | None
     ) -> None:
-        terminating = sum(
-            meta.is_deleting(each) and not pod.is_terminal(each)
-            for each in self._pods.controlled_by(meta.uid(replica_set))
-        )
+        owned = self._pods.controlled_by(meta.uid(replica_set))
+        ending = len(owned) > len(active)  # else all of them are active
+        terminating = sum(self._facts_of(each).terminating for each in owned) if ending else 0
         status = plan.status(replica_set, active, terminating, failure, self._clock.now())
         if status == workload.status(replica_set):
             return

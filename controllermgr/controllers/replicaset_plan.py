@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from machinery.client.api import Object
@@ -19,6 +20,8 @@ BURST_REPLICAS = 500
 """Pods that one reconcile creates or deletes at most."""
 REPLICA_FAILURE = "ReplicaFailure"
 
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""For a pod that is ready and does not say since when."""
 _PHASE_ORDER = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
@@ -59,9 +62,31 @@ def _most_restarts(each: Object) -> int:
     return max((int(status.get("restartCount") or 0) for status in pod.container_statuses(each)), default=0)
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a ReplicaSet counts of a pod. Read once for each state of the pod: a thousand pods change often."""
+
+    pod: Object
+    active: bool
+    terminating: bool
+    ready_since: datetime | None
+    """None while it is not ready."""
+
+
+def facts(each: Object) -> Facts:
+    """The facts of a pod."""
+    terminal, deleting = pod.is_terminal(each), meta.is_deleting(each)
+    return Facts(
+        pod=each,
+        active=not terminal and not deleting,
+        terminating=deleting and not terminal,
+        ready_since=(pod.ready_since(each) or _LONG_AGO) if pod.is_ready(each) else None,
+    )
+
+
 def status(
     replica_set: Object,
-    active: Sequence[Object],
+    active: Sequence[Facts],
     terminating: int,
     failure: tuple[str, str] | None,
     now: datetime,
@@ -71,13 +96,13 @@ def status(
     failure: (reason, message) of the ReplicaFailure condition; None removes it.
     """
     template_labels = ((workload.template(replica_set).get("metadata") or {}).get("labels") or {}).items()
-    min_ready = workload.min_ready_seconds(replica_set)
+    patience = timedelta(seconds=workload.min_ready_seconds(replica_set))
     labeled = ready = available = 0
     for each in active:
-        labeled += template_labels <= meta.labels(each).items()
-        if pod.is_ready(each):
+        labeled += template_labels <= each.pod["metadata"].get("labels", {}).items()
+        if each.ready_since is not None:
             ready += 1
-            available += pod.is_available(each, min_ready, now)
+            available += not patience or each.ready_since + patience <= now
     old = workload.status(replica_set)
     found: Object = {
         "replicas": len(active),
@@ -101,13 +126,10 @@ def status(
     return found
 
 
-def next_look(pods: Sequence[Object], min_ready_seconds: int, now: datetime) -> float | None:
+def next_look(active: Sequence[Facts], min_ready_seconds: int, now: datetime) -> float | None:
     """Seconds until the next ready pod becomes available; None when none is on its way there."""
     if not min_ready_seconds:
         return None
-    waits = [
-        (since + timedelta(seconds=min_ready_seconds) - now).total_seconds()
-        for each in pods
-        if (since := pod.ready_since(each)) is not None
-    ]
+    patience = timedelta(seconds=min_ready_seconds)
+    waits = [(each.ready_since + patience - now).total_seconds() for each in active if each.ready_since is not None]
     return min((wait for wait in waits if wait > 0), default=None)

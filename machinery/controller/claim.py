@@ -7,7 +7,7 @@ the cached one may be a predecessor of the same name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from machinery.client.api import Client, Object, PatchType
 from machinery.errors import Conflict, Invalid, NotFound
@@ -15,6 +15,15 @@ from machinery.informer import Store
 from machinery.objects import meta, owners
 from machinery.objects.gvk import GVR
 from machinery.objects.selectors import Selector
+
+
+def _matcher(selector: Selector) -> Callable[[Mapping[str, str]], bool]:
+    """The selector as a function; nearly all of them only ask for labels of one value, which is one comparison."""
+    wanted = {each.key: value for each in selector.requirements if (value := selector.exact(each.key)) is not None}
+    if selector.none or len(wanted) != len(selector.requirements):
+        return selector.matches
+    items = wanted.items()
+    return lambda labels: items <= labels.items()
 
 
 class Claimer:
@@ -38,10 +47,11 @@ class Claimer:
         Raises ApiError when adoption or release failed for another reason than that the object is gone or changed.
         """
         claimed: list[Object] = []
+        selects = _matcher(selector)
         for obj in self._store.controlled_by(meta.uid(owner)):
             if not suits(obj):
                 continue
-            if selector.matches(meta.labels(obj)):
+            if selects(meta.labels(obj)):
                 claimed.append(obj)
             elif not meta.is_deleting(owner):
                 await self._release(owner, obj)
@@ -49,7 +59,7 @@ class Claimer:
             return claimed
         fresh = False
         for obj in self._store.orphans(meta.namespace(owner)):
-            if meta.is_deleting(obj) or not selector.matches(meta.labels(obj)) or not suits(obj):
+            if meta.is_deleting(obj) or not selects(meta.labels(obj)) or not suits(obj):
                 continue
             if not fresh:
                 if not await self._still_there(owner):
