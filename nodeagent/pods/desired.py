@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,8 @@ class Latest:
     """By uid, the newest state."""
     workers: dict[str, Ref] = field(default_factory=dict)
     """By uid."""
+    ends: dict[str, set[Callable[[], object]]] = field(default_factory=dict)
+    """By container id, whom to call when it ended: followers of its log."""
     complete: bool = False
     """Whether the first list of pods is in: only then is a sandbox without a pod an orphan."""
 
@@ -73,6 +75,9 @@ class Latest:
     def runtime_changed(self, event: ContainerEvent) -> None:
         """Something happened to a container."""
         self.deliver(event.pod_uid, event)
+        if event.stopped or event.deleted:
+            for call in tuple(self.ends.get(event.container_id, ())):
+                call()
 
     def alive(self, uid: str) -> bool:
         """Whether a worker still cares for this pod."""

@@ -83,7 +83,7 @@ def _key(message: Message) -> Hashable:
         case Verdict(kind, container_id):
             return kind, container_id
         case _:
-            return type(message)
+            return type(message).__name__
 
 
 class PodWorker(Actor):

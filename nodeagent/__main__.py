@@ -1,0 +1,178 @@
+"""`python -m nodeagent`: one agent as a process, on containerd (or any CRI v1 runtime) or on the fake runtime."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from actors import Actor, ChildSpec, Supervisor, SystemClock
+from actors.runner import run
+from machinery.client import kubeconfig
+from machinery.client.kubeconfig import KubeConfigError
+from nodeagent.config import Config
+
+USAGE_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until a signal; returns the exit code: 0 after an ordered end, 1 when it cannot run, 2 for bad flags."""
+    given = _parser().parse_args(arguments)
+    try:
+        config = to_config(given)
+        config.names()
+        connection = _connection(kubeconfig.load(given.kubeconfig or None))
+    except (ValueError, KubeConfigError, OSError) as error:
+        print(f"nodeagent: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    from machinery.process import logs
+
+    logs.setup(given.log_level)
+    return run(ChildSpec("root", lambda: _Root(config, connection)), clock=SystemClock(), name="nodeagent")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m nodeagent", description="Runs the pods of one node, or of many fake ones.", allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--kubeconfig", default="", help="file that says where the API is and who this node is (default: as kubectl)")
+    add("--node-name", action="append", default=[], help="name of the node; may be repeated on the fake runtime")
+    add("--nodes", type=int, default=0, help="number of fake nodes, named NAME_PREFIX-1 and on")
+    add("--name-prefix", default="node", help="see --nodes (default %(default)s)")
+    add(
+        "--container-runtime-endpoint",
+        default="unix:///run/containerd/containerd.sock",
+        help="CRI v1 socket, or 'fake' (default %(default)s)",
+    )
+    add("--root-dir", default="/var/lib/pilothouse/node", help="where volumes and logs are kept (default %(default)s)")
+    add("--node-ip", action="append", default=[], help="address of the node (default: of the host's default route)")
+    add("--hostname", default="", help="value of the label kubernetes.io/hostname (default: the node's name)")
+    add("--node-labels", default="", help="labels to register with: KEY=VALUE,…")
+    add("--register-with-taints", default="", help="taints to register with: KEY=VALUE:EFFECT,…")
+    add("--max-pods", type=int, default=110, help="pods that the node takes (default %(default)s)")
+    add("--cluster-dns", default="", help="name servers of pods, comma-separated (default: the host's)")
+    add("--cluster-domain", default="cluster.local", help="domain of services (default %(default)s)")
+    add("--stages", action="append", default=[], help="stage file of the fake runtime; may be repeated")
+    add("--log-level", default="info", help="debug, info, warning or error (default %(default)s)")
+    return parser
+
+
+def to_config(given: argparse.Namespace) -> Config:
+    """Flags into settings. Raises ValueError for a malformed label or taint, OSError for an unreadable stage file."""
+    names: int | tuple[str, ...] = given.nodes or tuple(given.node_name) or (socket.gethostname().lower(),)
+    return Config(
+        nodes=names,
+        name_prefix=given.name_prefix,
+        runtime=given.container_runtime_endpoint,
+        root_dir=given.root_dir,
+        node_ips=tuple(given.node_ip),
+        hostname=given.hostname,
+        labels=_pairs(given.node_labels),
+        taints=tuple(_taint(text) for text in given.register_with_taints.split(",") if text),
+        max_pods=given.max_pods,
+        cluster_dns=tuple(each for each in given.cluster_dns.split(",") if each),
+        cluster_domain=given.cluster_domain,
+        stages=tuple(_document(path) for path in given.stages),
+    )
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs = {}
+    for each in filter(None, text.split(",")):
+        key, equals, value = each.partition("=")
+        if not equals:
+            raise ValueError(f"--node-labels: {each!r} is not KEY=VALUE")
+        pairs[key] = value
+    return pairs
+
+
+def _taint(text: str) -> dict[str, str]:
+    head, colon, effect = text.rpartition(":")
+    if not colon or effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
+        raise ValueError(f"--register-with-taints: {text!r} is not KEY[=VALUE]:EFFECT")
+    key, _, value = head.partition("=")
+    return {"key": key, "value": value, "effect": effect} if value else {"key": key, "effect": effect}
+
+
+def _document(path: str) -> Any:
+    import yaml
+
+    return yaml.safe_load(Path(path).read_text())
+
+
+class _Connection:
+    """Where the API is and who we are, from a kubeconfig."""
+
+    def __init__(self, address: str, ca: bytes, certificate: bytes, key: bytes, token: str, server_name: str) -> None:
+        self.address = address
+        self.ca = ca
+        self.certificate = certificate
+        self.key = key
+        self.token = token
+        self.server_name = server_name
+
+    def channel(self) -> Any:
+        """A new gRPC channel."""
+        import grpc
+
+        from machinery.rpc.grpc_channel import GrpcChannel
+
+        metadata = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        credentials = (
+            grpc.ssl_channel_credentials(self.ca, self.key or None, self.certificate or None) if self.ca else None
+        )
+        return GrpcChannel(self.address, credentials=credentials, server_name=self.server_name, metadata=metadata)
+
+
+def _connection(config: kubeconfig.KubeConfig) -> _Connection:
+    context = config.context()
+    cluster = config.cluster(str(context.body.get("cluster") or ""))
+    user = config.user(str(context.body.get("user") or ""))
+    extension = kubeconfig.extension(cluster.body, kubeconfig.GRPC_EXTENSION) or {}
+    if not extension.get("address"):
+        raise KubeConfigError(
+            f'cluster "{cluster.name}" names no gRPC address (extension {kubeconfig.GRPC_EXTENSION}): '
+            "it was not made by pilot"
+        )
+    return _Connection(
+        str(extension["address"]),
+        kubeconfig.data(cluster, "certificate-authority"),
+        kubeconfig.data(user, "client-certificate"),
+        kubeconfig.data(user, "client-key"),
+        str(user.body.get("token") or ""),
+        str(cluster.body.get("tls-server-name") or ""),
+    )
+
+
+class _Root(Supervisor):
+    """Makes the agent inside the event loop, which its channels belong to."""
+
+    def __init__(self, config: Config, connection: _Connection) -> None:
+        from machinery.client.grpc import ApiClient
+        from nodeagent.app import NodeAgent
+
+        client = ApiClient(connection.channel(), user_agent="kubelet")
+        agent = NodeAgent(config, clock=SystemClock(), client=client, tunnel_channel=connection.channel())
+        super().__init__([agent.spec(), ChildSpec("announce", lambda: _Announcer(agent))])
+
+
+class _Announcer(Actor):
+    """Says on standard output when the nodes are registered: scripts wait for that line."""
+
+    def __init__(self, agent: Any) -> None:
+        self._agent = agent
+
+    async def setup(self) -> None:
+        self.spawn(self._announce(), name="announce")
+
+    async def _announce(self) -> None:
+        await self._agent.ready()
+        print(f"nodeagent ready {' '.join(self._agent.node_names)}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
