@@ -19,7 +19,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from actors import Actor, ChildSpec, Clock, DynamicSupervisor, Supervisor
-from apiserver.admission.registry import Surroundings, chain
+from apiserver.admission import registry as admission
 from apiserver.auth.bootstrap.keeper import RoleKeeper
 from apiserver.auth.service import READS, Auth
 from apiserver.bootstrap.actor import Bootstrap
@@ -81,8 +81,10 @@ class ApiServer:
         self.caches = WatchCaches(client, self.resources, clock)
         store = Store(client, self.caches)
         self.auth = Auth(config.auth, caches=self.caches, clock=clock)
+        for resource in admission.READS:
+            self.caches.keep(resource)
         self._hub = TunnelHub()
-        around = Surroundings(config, clock, self.caches, self.resources, self.auth.authorizer, randomness)
+        around = admission.Surroundings(config, clock, self.caches, self.resources, self.auth.authorizer, randomness)
         parts = Parts(
             clock=clock,
             resources=self.resources,
@@ -92,7 +94,7 @@ class ApiServer:
             authorizer=self.auth.authorizer,
             guard=self.auth.guard,
             reviews=self.auth.reviews,
-            admission=chain(around),
+            admission=admission.chain(around),
             nodes=self._hub,
             randomness=randomness,
         )
@@ -125,7 +127,7 @@ class ApiServer:
 
     def spec(self) -> ChildSpec:
         """The whole tree."""
-        reads = [spec for gvr in READS if (spec := self.resources.find(gvr))]
+        reads = [spec for gvr in dict.fromkeys((*READS, *admission.READS)) if (spec := self.resources.find(gvr))]
         children = [
             ChildSpec("feed", lambda: Feed(self._etcd, self.caches)),
             ChildSpec(

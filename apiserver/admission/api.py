@@ -1,13 +1,14 @@
 """Admission: what depends on other objects, decided between decoding and storage.
 
 A plugin mutates, validates, or both. Mutation runs over all plugins in the list's order, then validation does; a
-refusal is an ApiError that the plugin raises. Plugins keep no state: they read other objects from the watch caches.
+refusal is an ApiError that the plugin raises. Plugins read other objects from the watch caches; the few that hold
+something for a write on its way (an address, a share of a quota) let it go when the write fails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from apiserver.resources.spec import ResourceSpec
@@ -23,12 +24,19 @@ class AdmissionRequest:
     operation: CREATE, UPDATE, DELETE or CONNECT. name: "" while a name is still to be generated.
     obj: what will be stored, free to be changed by mutation; None for DELETE. For a subresource with a body of its own
         (binding, eviction) it is that body. old: what is stored, read-only; None for CREATE.
+    rollbacks: what to call when the write does not come about; a plugin that holds something for it appends here.
     """
 
     context: RequestContext
     operation: str
     obj: Object | None
     old: Object | None = None
+    rollbacks: list[Callable[[], object]] = field(default_factory=list)
+
+    def failed(self) -> None:
+        """The write did not come about: what plugins hold for it is free again."""
+        for rollback in self.rollbacks:
+            rollback()
 
     @property
     def spec(self) -> ResourceSpec:

@@ -6,7 +6,6 @@ Rules and texts: k8s.io/apiserver `admission/plugin/namespace/lifecycle`.
 from __future__ import annotations
 
 from apiserver.admission.api import AdmissionRequest, Plugin
-from apiserver.resources.lookup import Resources
 from apiserver.storage.caches import WatchCaches
 from machinery.errors import ApiError, Forbidden, forbidden, not_found
 from machinery.objects.gvk import GVR
@@ -21,9 +20,8 @@ class NamespaceLifecycle(Plugin):
 
     name = "NamespaceLifecycle"
 
-    def __init__(self, caches: WatchCaches, resources: Resources) -> None:
+    def __init__(self, caches: WatchCaches) -> None:
         self._caches = caches
-        self._resources = resources
 
     def wants(self, request: AdmissionRequest) -> bool:
         if request.operation == "DELETE":
@@ -40,8 +38,6 @@ class NamespaceLifecycle(Plugin):
         await self._check_alive(request)
 
     async def _check_alive(self, request: AdmissionRequest) -> None:
-        spec = self._resources.find(NAMESPACES)
-        assert spec is not None  # namespaces are built in
         namespace = self._caches.get(NAMESPACES, "", request.namespace)
         if namespace is None:
             # It may be younger than the cache.

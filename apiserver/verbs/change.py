@@ -41,13 +41,19 @@ async def changed(
     if new == old:
         return new
     request = AdmissionRequest(context, "UPDATE", new, old)
-    await parts.admission.mutate(request)
-    check_change(context, new, old)
-    if context.subresource in ("", "scale"):
-        for warning in strategy.warnings(new):
-            context.warn(warning)
-    parts.guard.check(context, new, old)
-    await parts.admission.validate(request)
+    admitted = False
+    try:
+        await parts.admission.mutate(request)
+        check_change(context, new, old)
+        if context.subresource in ("", "scale"):
+            for warning in strategy.warnings(new):
+                context.warn(warning)
+        parts.guard.check(context, new, old)
+        await parts.admission.validate(request)
+        admitted = not context.dry_run
+    finally:
+        if not admitted:
+            request.failed()
     if removable(spec.strategy.holds_back(new), new):
         raise Removed(new)
     return new

@@ -64,10 +64,17 @@ async def _attempt(parts: Parts, context: RequestContext, obj: Object, *, manage
     if not managed:
         obj = record(parts, context, None, obj)
     request = AdmissionRequest(context, "CREATE", obj)
-    await parts.admission.mutate(request)
-    check_new(context, obj)
-    for warning in strategy.warnings(obj):
-        context.warn(warning)
-    parts.guard.check(context, obj, None)
-    await parts.admission.validate(request)
-    return await parts.store.create(spec, context.namespace, meta.name(obj), obj, dry_run=context.dry_run)
+    created = False
+    try:
+        await parts.admission.mutate(request)
+        check_new(context, obj)
+        for warning in strategy.warnings(obj):
+            context.warn(warning)
+        parts.guard.check(context, obj, None)
+        await parts.admission.validate(request)
+        outcome = await parts.store.create(spec, context.namespace, meta.name(obj), obj, dry_run=context.dry_run)
+        created = outcome.changed
+        return outcome
+    finally:
+        if not created:
+            request.failed()
