@@ -24,7 +24,9 @@ from machinery.schema.definitions import DELETE_OPTIONS, LIST_META, OBJECT_META,
 Object = dict[str, Any]
 
 JSON = "application/json"
-V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+V2_ASKED = (V2_PROTOBUF, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+"""kubectl asks with an `@`, which is no valid media type, so the answer has a dot, as kube-apiserver's."""
 _ALWAYS = (STATUS, PATCH, WATCH_EVENT, DELETE_OPTIONS, OBJECT_META, LIST_META)
 _INFO = {"title": "Kubernetes", "version": KUBERNETES}
 

@@ -17,7 +17,7 @@ from apiserver.documents.api import Document
 from apiserver.documents.discovery import Discovery, wants_aggregated
 from apiserver.documents.health import ENDPOINTS, Health
 from apiserver.documents.metrics import Metrics
-from apiserver.documents.openapi import JSON, V2_PROTOBUF, OpenApi
+from apiserver.documents.openapi import JSON, V2_ASKED, V2_PROTOBUF, OpenApi
 from apiserver.documents.version import version_document
 from apiserver.verbs.context import UserInfo
 from machinery.errors import NotAcceptable, NotFound
@@ -102,7 +102,7 @@ class Documents:
     def _openapi_v2(self, accept: str) -> Document:
         for clause in accept.split(",") if accept else ("*/*",):
             media_type = clause.partition(";")[0].strip()
-            if media_type == V2_PROTOBUF:
+            if media_type in V2_ASKED:
                 return self._openapi.v2_protobuf()
             if media_type in (JSON, "*/*", "application/*"):
                 return self._openapi.v2()

@@ -1,4 +1,4 @@
-"""Request bodies: read up to the limit, YAML made JSON."""
+"""Request bodies: read up to the limit, YAML and protobuf made JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from apiserver.rest.negotiate import YAML, body_type
+from apiserver.rest.negotiate import JSON, PROTOBUF, YAML, body_type, unsupported
 from machinery.errors import BadRequest, RequestTooLarge
 from machinery.manifest import ManifestError, load
 
@@ -30,7 +30,9 @@ async def read_object(request: web.BaseRequest, *, limit: int) -> bytes:
     """The body as JSON, whatever its Content-Type says it is. Raises UnsupportedMediaType and what `read` does."""
     media_type = body_type(request.headers.get("Content-Type", ""))
     body = await read(request, limit=limit)
-    return _from_yaml(body) if media_type == YAML else body
+    if media_type == YAML:
+        return _from_yaml(body)
+    return _from_protobuf(body) if media_type == PROTOBUF else body
 
 
 async def read_delete_options(request: web.BaseRequest, *, limit: int) -> dict[str, Any] | None:
@@ -59,6 +61,18 @@ def _from_yaml(body: bytes) -> bytes:
         raise BadRequest(f"error converting YAML to JSON: {error}") from error
     except (orjson.JSONEncodeError, TypeError) as error:
         raise BadRequest(f"error converting YAML to JSON: {error}") from error
+
+
+def _from_protobuf(body: bytes) -> bytes:
+    from apiserver.rest.protobuf.decode import ProtobufError, UnknownKind, decode
+    from machinery.schema.definitions import builtin
+
+    try:
+        return orjson.dumps(decode(body, builtin()))
+    except UnknownKind as error:
+        raise unsupported((JSON, YAML)) from error
+    except ProtobufError as error:
+        raise BadRequest(str(error)) from error
 
 
 def _too_large(limit: int) -> RequestTooLarge:

@@ -1,8 +1,8 @@
 """What a client takes and sends: media types, Tables, metadata alone.
 
 `Accept` is read clause by clause, in order, and the first that is served wins, as upstream (which ignores `q`):
-`application/json;as=Table;v=v1;g=meta.k8s.io,application/json`. Protobuf of built-in kinds is not served: clients that
-prefer it name JSON after it, and those that do not get a 406 that says what there is.
+`application/json;as=Table;v=v1;g=meta.k8s.io,application/json`. Protobuf is read and never written: clients that prefer
+it name JSON after it, and those that do not get a 406 that says what there is.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from machinery.errors import NotAcceptable, UnsupportedMediaType
 
 JSON = "application/json"
 YAML = "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 _SERVED = {"application/json": JSON, "application/yaml": YAML, "text/yaml": YAML, "*/*": JSON, "application/*": JSON}
 _AS = {
     "Table": Representation.TABLE,
@@ -22,7 +23,7 @@ _AS = {
     "PartialObjectMetadataList": Representation.METADATA,
 }
 _VERSIONS = ("v1", "v1beta1")
-_BODIES = {"": JSON, "application/json": JSON, "application/yaml": YAML, "text/yaml": YAML}
+_BODIES = {"": JSON, JSON: JSON, YAML: YAML, "text/yaml": YAML, PROTOBUF: PROTOBUF}
 _PATCHES = {each.value: each for each in PatchType}
 
 
@@ -57,11 +58,11 @@ def accept(header: str, *, transformable: bool = True) -> Accepted:
 
 
 def body_type(header: str) -> str:
-    """JSON or YAML: what a Content-Type says the body is. Raises UnsupportedMediaType."""
+    """JSON, YAML or PROTOBUF: what a Content-Type says the body is. Raises UnsupportedMediaType."""
     media_type = header.partition(";")[0].strip().lower()
     found = _BODIES.get(media_type)
     if found is None:
-        raise UnsupportedMediaType(_unknown((JSON, YAML)))
+        raise unsupported((JSON, YAML, PROTOBUF))
     return found
 
 
@@ -69,7 +70,7 @@ def patch_type(header: str) -> PatchType:
     """Raises UnsupportedMediaType."""
     found = _PATCHES.get(header.partition(";")[0].strip().lower())
     if found is None:
-        raise UnsupportedMediaType(_unknown(tuple(_PATCHES)))
+        raise unsupported(tuple(_PATCHES))
     return found
 
 
@@ -82,5 +83,9 @@ def takes_gzip(header: str) -> bool:
     return False
 
 
-def _unknown(served: tuple[str, ...]) -> str:
-    return f"the body of the request was in an unknown format - accepted media types include: {', '.join(served)}"
+def unsupported(served: tuple[str, ...]) -> UnsupportedMediaType:
+    """The 415 of a body in none of these formats."""
+    listed = ", ".join(served)
+    return UnsupportedMediaType(
+        f"the body of the request was in an unknown format - accepted media types include: {listed}"
+    )
