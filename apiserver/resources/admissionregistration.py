@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from apiserver.resources.columns import groups as columns
 from apiserver.resources.defaults import admissionregistration as defaults
 from apiserver.resources.rows import EXTENSIONS, STATUS, built_in
 from apiserver.resources.rules import Rules
-from apiserver.resources.spec import ResourceSpec, SubresourceSpec
+from apiserver.resources.spec import Column, ResourceSpec, SubresourceSpec
 from apiserver.resources.validation import admissionregistration as validation
 from machinery.errors import FieldError
 
@@ -22,6 +23,7 @@ def _row(
     resource: str,
     default: Callable[[Object], None],
     validate: Callable[[Object], list[FieldError]],
+    table: Sequence[Column],
     *subresources: SubresourceSpec,
 ) -> ResourceSpec:
     return built_in(
@@ -31,6 +33,7 @@ def _row(
         namespaced=False,
         categories=EXTENSIONS,
         subresources=subresources,
+        columns=table,
         strategy=Rules(
             status=bool(subresources),
             initial_status={} if subresources else None,
@@ -47,24 +50,28 @@ ROWS = (
         "mutatingadmissionpolicies",
         defaults.admission_policy,
         validation.mutating_policy,
+        columns.MUTATING_POLICY,
     ),
     _row(
         "MutatingAdmissionPolicyBinding",
         "mutatingadmissionpolicybindings",
         defaults.admission_policy_binding,
         validation.mutating_policy_binding,
+        columns.POLICY_BINDING,
     ),
     _row(
         "MutatingWebhookConfiguration",
         "mutatingwebhookconfigurations",
         defaults.mutating_webhooks,
         validation.mutating_webhooks,
+        columns.WEBHOOKS,
     ),
     _row(
         "ValidatingAdmissionPolicy",
         "validatingadmissionpolicies",
         defaults.admission_policy,
         validation.admission_policy,
+        columns.VALIDATING_POLICY,
         STATUS,
     ),
     _row(
@@ -72,11 +79,13 @@ ROWS = (
         "validatingadmissionpolicybindings",
         defaults.admission_policy_binding,
         validation.admission_policy_binding,
+        columns.POLICY_BINDING,
     ),
     _row(
         "ValidatingWebhookConfiguration",
         "validatingwebhookconfigurations",
         defaults.validating_webhooks,
         validation.validating_webhooks,
+        columns.WEBHOOKS,
     ),
 )

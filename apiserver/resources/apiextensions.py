@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiserver.resources.columns import groups as columns
 from apiserver.resources.defaults import apiextensions as defaults
 from apiserver.resources.rows import EXTENSIONS, STATUS, built_in
 from apiserver.resources.rules import Rules
@@ -17,6 +18,7 @@ ROWS = (
         categories=EXTENSIONS,
         storage="apiextensions.k8s.io/customresourcedefinitions",
         subresources=(STATUS,),
+        columns=columns.PLAIN,
         strategy=Rules(
             unconditional=False,
             default=defaults.custom_resource_definition,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver.resources.columns import apps as columns
 from apiserver.resources.defaults import apps as defaults
 from apiserver.resources.rows import ALL, SCALE, STATUS, built_in
 from apiserver.resources.rules import Rules
@@ -25,6 +26,7 @@ ROWS = (
         "apps/v1",
         "ControllerRevision",
         "controllerrevisions",
+        columns=columns.CONTROLLER_REVISION,
         strategy=Rules(
             status=False,
             generation=False,
@@ -39,6 +41,7 @@ ROWS = (
         short=("ds",),
         categories=ALL,
         subresources=(STATUS,),
+        columns=columns.DAEMON_SET,
         strategy=Rules(
             initial_status={
                 "currentNumberScheduled": 0,
@@ -59,6 +62,7 @@ ROWS = (
         short=("deploy",),
         categories=ALL,
         subresources=(STATUS, SCALE),
+        columns=columns.DEPLOYMENT,
         strategy=DeploymentRules(
             initial_status={},
             default=defaults.deployment,
@@ -74,6 +78,7 @@ ROWS = (
         short=("rs",),
         categories=ALL,
         subresources=(STATUS, SCALE),
+        columns=columns.REPLICA_SET,
         strategy=Rules(
             initial_status={"replicas": 0},
             default=defaults.replica_set,
@@ -90,6 +95,7 @@ ROWS = (
         short=("sts",),
         categories=ALL,
         subresources=(STATUS, SCALE),
+        columns=columns.STATEFUL_SET,
         strategy=Rules(
             initial_status={"availableReplicas": 0, "replicas": 0},
             default=defaults.stateful_set,

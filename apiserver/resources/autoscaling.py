@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiserver.resources.columns import autoscaling as columns
 from apiserver.resources.defaults import autoscaling as defaults
 from apiserver.resources.hpa_versions import to_v1, to_v2
 from apiserver.resources.rows import ALL, STATUS, built_in
@@ -17,6 +18,7 @@ ROWS = (
         short=("hpa",),
         categories=ALL,
         subresources=(STATUS,),
+        columns=columns.HPA,
         strategy=Rules(
             generation=False,
             initial_status={"currentReplicas": 0, "desiredReplicas": 0},
@@ -31,6 +33,7 @@ ROWS = (
         short=("hpa",),
         categories=ALL,
         subresources=(STATUS,),
+        columns=columns.HPA,
         strategy=Rules(
             generation=False,
             initial_status={"currentReplicas": 0, "desiredReplicas": 0},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiserver.resources.columns import batch as columns
 from apiserver.resources.defaults import batch as defaults
 from apiserver.resources.jobs import JobStrategy
 from apiserver.resources.rows import ALL, STATUS, built_in
@@ -16,6 +17,7 @@ ROWS = (
         short=("cj",),
         categories=ALL,
         subresources=(STATUS,),
+        columns=columns.CRON_JOB,
         strategy=Rules(
             initial_status={},
             default=defaults.cron_job,
@@ -29,6 +31,7 @@ ROWS = (
         "jobs",
         categories=ALL,
         subresources=(STATUS,),
+        columns=columns.JOB,
         strategy=JobStrategy(),
         selectable={"status.successful": lambda job: str(job.get("status", {}).get("succeeded", 0))},
     ),

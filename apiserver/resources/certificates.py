@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiserver.resources.columns import groups as columns
 from apiserver.resources.csr import CsrStrategy
 from apiserver.resources.rows import STATUS, built_in, text
 from apiserver.resources.rules import Rules
@@ -17,6 +18,7 @@ ROWS = (
         namespaced=False,
         short=("csr",),
         subresources=(STATUS, SubresourceSpec("approval")),
+        columns=columns.CSR,
         strategy=CsrStrategy(),
         selectable={"spec.signerName": text("spec", "signerName")},
     ),
@@ -25,6 +27,7 @@ ROWS = (
         "ClusterTrustBundle",
         "clustertrustbundles",
         namespaced=False,
+        columns=columns.TRUST_BUNDLE,
         strategy=Rules(status=False, generation=False, unconditional=False),
         selectable={"spec.signerName": text("spec", "signerName")},
     ),
@@ -33,6 +36,7 @@ ROWS = (
         "PodCertificateRequest",
         "podcertificaterequests",
         subresources=(STATUS,),
+        columns=columns.POD_CERTIFICATE,
         strategy=Rules(generation=False, unconditional=False),
         selectable={
             "spec.signerName": text("spec", "signerName"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from apiserver.resources.columns import core as columns
+from apiserver.resources.columns import groups, nodes
+from apiserver.resources.columns import pods as pod_columns
 from apiserver.resources.defaults import core as defaults
 from apiserver.resources.namespaces import NamespaceStrategy
 from apiserver.resources.nodes import NodeStrategy
@@ -51,6 +54,7 @@ ROWS = (
         short=("cs",),
         verbs=("get", "list"),
         storage="",
+        columns=columns.COMPONENT_STATUS,
         strategy=Rules(status=False, generation=False),
     ),
     built_in(
@@ -58,6 +62,7 @@ ROWS = (
         "ConfigMap",
         "configmaps",
         short=("cm",),
+        columns=columns.CONFIG_MAP,
         strategy=Rules(
             status=False, generation=False, validate=validation.config_map, update=validation.config_map_update
         ),
@@ -69,6 +74,7 @@ ROWS = (
         singular="endpoints",
         short=("ep",),
         storage="services/endpoints",
+        columns=columns.ENDPOINTS,
         strategy=Rules(
             status=False,
             generation=False,
@@ -82,6 +88,7 @@ ROWS = (
         "Event",
         "events",
         short=("ev",),
+        columns=columns.EVENT,
         strategy=Rules(status=False, generation=False, create_on_update=True, validate=validation.event),
         selectable=_EVENT_FIELDS,
     ),
@@ -90,6 +97,7 @@ ROWS = (
         "LimitRange",
         "limitranges",
         short=("limits",),
+        columns=groups.PLAIN,
         strategy=Rules(
             status=False,
             generation=False,
@@ -106,6 +114,7 @@ ROWS = (
         short=("ns",),
         verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
         subresources=(STATUS, SubresourceSpec("finalize", verbs=("update",))),
+        columns=columns.NAMESPACE,
         strategy=NamespaceStrategy(),
         selectable={"status.phase": text("status", "phase")},
     ),
@@ -117,6 +126,7 @@ ROWS = (
         short=("no",),
         storage="minions",
         subresources=(STATUS, _options("proxy", "NodeProxyOptions", *_PROXY_VERBS)),
+        columns=nodes.COLUMNS,
         strategy=NodeStrategy(),
         selectable={"spec.unschedulable": lambda node: str(bool(node.get("spec", {}).get("unschedulable"))).lower()},
     ),
@@ -126,6 +136,7 @@ ROWS = (
         "persistentvolumeclaims",
         short=("pvc",),
         subresources=(STATUS,),
+        columns=columns.CLAIM,
         strategy=Rules(
             generation=False,
             initial_status={"phase": "Pending"},
@@ -141,6 +152,7 @@ ROWS = (
         namespaced=False,
         short=("pv",),
         subresources=(STATUS,),
+        columns=columns.VOLUME,
         strategy=Rules(
             generation=False,
             initial_status={"phase": "Pending"},
@@ -167,6 +179,7 @@ ROWS = (
             _options("proxy", "PodProxyOptions", *_PROXY_VERBS),
             SubresourceSpec("resize"),
         ),
+        columns=pod_columns.COLUMNS,
         strategy=PodStrategy(),
         selectable={
             "spec.nodeName": text("spec", "nodeName"),
@@ -184,6 +197,7 @@ ROWS = (
         "v1",
         "PodTemplate",
         "podtemplates",
+        columns=pod_columns.TEMPLATE_COLUMNS,
         strategy=Rules(status=False, default=defaults.pod_template, validate=validation.pod_template),
     ),
     built_in(
@@ -194,6 +208,7 @@ ROWS = (
         categories=ALL,
         storage="controllers",
         subresources=(STATUS, SCALE),
+        columns=columns.REPLICATION_CONTROLLER,
         strategy=Rules(
             orphans=True,
             initial_status={"replicas": 0},
@@ -208,6 +223,7 @@ ROWS = (
         "resourcequotas",
         short=("quota",),
         subresources=(STATUS,),
+        columns=columns.RESOURCE_QUOTA,
         strategy=Rules(
             generation=False,
             initial_status={},
@@ -220,6 +236,7 @@ ROWS = (
         "v1",
         "Secret",
         "secrets",
+        columns=columns.SECRET,
         strategy=SecretStrategy(),
         selectable={"type": text("type")},
     ),
@@ -231,6 +248,7 @@ ROWS = (
         subresources=(
             SubresourceSpec("token", verbs=("create",), kind=GVK("authentication.k8s.io", "v1", "TokenRequest")),
         ),
+        columns=columns.SERVICE_ACCOUNT,
         strategy=Rules(status=False, generation=False),
     ),
     built_in(
@@ -241,6 +259,7 @@ ROWS = (
         categories=ALL,
         storage="services/specs",
         subresources=(STATUS, _options("proxy", "ServiceProxyOptions", *_PROXY_VERBS)),
+        columns=columns.SERVICE,
         strategy=ServiceStrategy(),
         selectable={"spec.clusterIP": text("spec", "clusterIP"), "spec.type": text("spec", "type")},
     ),

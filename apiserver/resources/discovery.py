@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiserver.resources.columns import networking as columns
 from apiserver.resources.defaults import discovery as defaults
 from apiserver.resources.rows import built_in
 from apiserver.resources.rules import Rules
@@ -12,6 +13,7 @@ ROWS = (
         "discovery.k8s.io/v1",
         "EndpointSlice",
         "endpointslices",
+        columns=columns.ENDPOINT_SLICE,
         strategy=Rules(
             status=False,
             default=defaults.endpoint_slice,

@@ -5,10 +5,13 @@ Both are one set of objects, stored in the core form; a client of either group s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from apiserver.resources.columns import core as columns
 from apiserver.resources.rows import built_in, text
 from apiserver.resources.rules import Rules
+from apiserver.resources.spec import Column
 from apiserver.resources.validation import core as validation
 from machinery.objects.gvk import GVK
 
@@ -36,6 +39,16 @@ def from_core(event: Object) -> Object:
     return {_NEW_NAMES.get(key, key): value for key, value in event.items()} | {"apiVersion": "events.k8s.io/v1"}
 
 
+def _reading_core(column: Column) -> Column:
+    """A column of core events, for events of this group."""
+    timed = column.timed
+    return replace(
+        column,
+        cell=lambda event: column.cell(to_core(event)),
+        timed=None if timed is None else lambda event, now: timed(to_core(event), now),
+    )
+
+
 _REGARDING = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
 
 ROWS = (
@@ -44,6 +57,7 @@ ROWS = (
         "Event",
         "events",
         short=("ev",),
+        columns=tuple(_reading_core(column) for column in columns.EVENT),
         strategy=Rules(status=False, generation=False, create_on_update=True, validate=validation.event),
         selectable={
             **{f"regarding.{field}": text("regarding", field) for field in _REGARDING},

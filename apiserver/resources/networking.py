@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiserver.resources.columns import networking as columns
 from apiserver.resources.defaults import networking as defaults
 from apiserver.resources.rows import STATUS, built_in
 from apiserver.resources.rules import Rules
@@ -15,6 +16,7 @@ ROWS = (
         "IngressClass",
         "ingressclasses",
         namespaced=False,
+        columns=columns.INGRESS_CLASS,
         strategy=Rules(
             status=False,
             default=defaults.ingress_class,
@@ -29,6 +31,7 @@ ROWS = (
         short=("ing",),
         storage="ingress",
         subresources=(STATUS,),
+        columns=columns.INGRESS,
         strategy=Rules(
             initial_status={"loadBalancer": {}}, validate=validation.ingress, create=validation.ingress_class_said_once
         ),
@@ -39,6 +42,7 @@ ROWS = (
         "ipaddresses",
         namespaced=False,
         short=("ip",),
+        columns=columns.IP_ADDRESS,
         strategy=Rules(
             status=False, generation=False, validate=validation.ip_address_object, name=validation.is_ip_name
         ),
@@ -48,6 +52,7 @@ ROWS = (
         "NetworkPolicy",
         "networkpolicies",
         short=("netpol",),
+        columns=columns.NETWORK_POLICY,
         strategy=Rules(status=False, default=defaults.network_policy, validate=validation.network_policy),
     ),
     built_in(
@@ -56,6 +61,7 @@ ROWS = (
         "servicecidrs",
         namespaced=False,
         subresources=(STATUS,),
+        columns=columns.SERVICE_CIDR,
         strategy=Rules(
             generation=False, initial_status={}, validate=validation.service_cidr, update=validation.service_cidr_update
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiserver.resources.columns import groups as columns
 from apiserver.resources.rows import built_in
 from apiserver.resources.rules import Rules
 from apiserver.resources.validation import node_k8s as validation
@@ -12,6 +13,7 @@ ROWS = (
         "RuntimeClass",
         "runtimeclasses",
         namespaced=False,
+        columns=columns.RUNTIME_CLASS,
         strategy=Rules(
             status=False,
             generation=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from apiserver.resources.columns import groups as columns
 from apiserver.resources.defaults import rbac as defaults
 from apiserver.resources.rows import built_in
 from apiserver.resources.rules import Rules
@@ -39,9 +40,17 @@ ROWS = (
         "ClusterRoleBinding",
         "clusterrolebindings",
         namespaced=False,
+        columns=columns.BINDING,
         strategy=_binding(validation.cluster_role_binding),
     ),
-    built_in(_V1, "ClusterRole", "clusterroles", namespaced=False, strategy=_role(validation.cluster_role)),
-    built_in(_V1, "RoleBinding", "rolebindings", strategy=_binding(validation.role_binding)),
-    built_in(_V1, "Role", "roles", strategy=_role(validation.role)),
+    built_in(
+        _V1,
+        "ClusterRole",
+        "clusterroles",
+        namespaced=False,
+        columns=columns.PLAIN,
+        strategy=_role(validation.cluster_role),
+    ),
+    built_in(_V1, "RoleBinding", "rolebindings", columns=columns.BINDING, strategy=_binding(validation.role_binding)),
+    built_in(_V1, "Role", "roles", columns=columns.PLAIN, strategy=_role(validation.role)),
 )

@@ -16,9 +16,9 @@ class Rules(Strategy):
     """A strategy made of functions.
 
     status, generation, create_on_update, unconditional, orphans, initial_status: the attributes of `Strategy`.
-    default: fills in what the user left out. validate: what is wrong with an object. create: what a new one must
-    not say, in addition. update: what an update must not change, in addition. validate_status: what is wrong with a status update (new, old).
-    warn: what is accepted but deprecated. name: what is wrong with a name of this kind.
+    default: fills in what the user left out. validate: what is wrong with an object. create: what a new one must not
+    say, in addition. update: what an update must not change, in addition. validate_status: what is wrong with a status
+    update (new, old). warn: what is accepted but deprecated. name: what is wrong with a name of this kind.
     """
 
     status_writes_metadata = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiserver.resources.columns import groups as columns
 from apiserver.resources.defaults import scheduling as defaults
 from apiserver.resources.rows import built_in
 from apiserver.resources.rules import Rules
@@ -14,6 +15,7 @@ ROWS = (
         "priorityclasses",
         namespaced=False,
         short=("pc",),
+        columns=columns.PRIORITY_CLASS,
         strategy=Rules(
             status=False,
             default=defaults.priority_class,

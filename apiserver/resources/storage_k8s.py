@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from apiserver.resources.columns import groups
+from apiserver.resources.columns import storage_k8s as columns
 from apiserver.resources.defaults import storage_k8s as defaults
 from apiserver.resources.rows import STATUS, built_in
 from apiserver.resources.rules import Rules
@@ -15,6 +17,7 @@ ROWS = (
         "CSIDriver",
         "csidrivers",
         namespaced=False,
+        columns=columns.CSI_DRIVER,
         strategy=Rules(
             status=False,
             generation=False,
@@ -28,12 +31,14 @@ ROWS = (
         "CSINode",
         "csinodes",
         namespaced=False,
+        columns=columns.CSI_NODE,
         strategy=Rules(status=False, generation=False, unconditional=False),
     ),
     built_in(
         _V1,
         "CSIStorageCapacity",
         "csistoragecapacities",
+        columns=groups.PLAIN,
         strategy=Rules(status=False, generation=False, unconditional=False),
     ),
     built_in(
@@ -42,6 +47,7 @@ ROWS = (
         "storageclasses",
         namespaced=False,
         short=("sc",),
+        columns=columns.STORAGE_CLASS,
         strategy=Rules(
             status=False,
             generation=False,
@@ -56,6 +62,7 @@ ROWS = (
         "volumeattachments",
         namespaced=False,
         subresources=(STATUS,),
+        columns=columns.ATTACHMENT,
         strategy=Rules(
             generation=False,
             unconditional=False,
@@ -70,6 +77,7 @@ ROWS = (
         "volumeattributesclasses",
         namespaced=False,
         short=("vac",),
+        columns=columns.ATTRIBUTES_CLASS,
         strategy=Rules(
             status=False,
             generation=False,
