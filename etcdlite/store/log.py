@@ -76,6 +76,7 @@ class Log:
         self._writer.executescript(_TABLES)
         found = self.settings().get("format", FORMAT)
         if found > FORMAT:
+            self._writer.close()
             raise DatabaseError(f"{path}: written by a newer version (format {found}); this one reads format {FORMAT}")
 
     @classmethod
@@ -182,7 +183,7 @@ class Log:
 
     def copy_to(self, target: pathlib.Path) -> None:
         """Write a consistent copy of the file, while others read and write this one."""
-        with contextlib.closing(self._connect(read_only=True)) as source:
+        with contextlib.closing(self._connect()) as source:
             source.execute("VACUUM INTO ?", (os.fspath(target),))
 
     def _connect(self, *, read_only: bool = False) -> sqlite3.Connection:
@@ -191,6 +192,11 @@ class Log:
         if read_only:
             connection.execute("PRAGMA query_only=ON")
         return connection
+
+
+def check_usable(data_dir: str) -> None:
+    """Raise DatabaseError unless a store can be opened in this directory right now. Makes what is missing there."""
+    Log.open(data_dir).close()
 
 
 def _row(record: Record) -> tuple[int, bytes, int, int, int, bytes]:

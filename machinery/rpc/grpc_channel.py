@@ -19,7 +19,7 @@ OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 2_000),  # also how long one attempt may take: a busy host needs its time
     ("grpc.max_reconnect_backoff_ms", 2_000),
     # A channel per address would otherwise share a connection, and with it the credentials, through a global pool.
     ("grpc.use_local_subchannel_pool", 1),
