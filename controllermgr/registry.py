@@ -10,16 +10,21 @@ import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
 
 from controllermgr.controllers import (
+    cronjob,
+    daemonset,
     deployment,
     endpoints,
     endpointslice,
+    job,
     namespace,
     podgc,
     replicaset,
     rootca,
     serviceaccount,
+    statefulset,
     ttlafterfinished,
 )
+from controllermgr.controllers.gc import collector
 from machinery.controller.spec import ControllerSpec
 
 ENTRY_POINTS = "controllermgr.controllers"
@@ -27,6 +32,11 @@ ENTRY_POINTS = "controllermgr.controllers"
 CONTROLLERS: Mapping[str, ControllerSpec] = {
     "deployment": deployment.SPEC,
     "replicaset": replicaset.SPEC,
+    "statefulset": statefulset.SPEC,
+    "daemonset": daemonset.SPEC,
+    "job": job.SPEC,
+    "cronjob": cronjob.SPEC,
+    "garbage-collector": collector.SPEC,
     "endpoints": endpoints.SPEC,
     "endpointslice": endpointslice.SPEC,
     "namespace": namespace.SPEC,

@@ -77,9 +77,7 @@ class CronJobs:
             else:
                 active.append(ref)
         listed = {ref.get("uid") for ref in active}
-        for job in jobs:
-            if not job_plan.is_finished(job) and not meta.is_deleting(job) and meta.uid(job) not in listed:
-                active.append(reference(job))
+        active += [reference(job) for job in jobs if _runs_on_schedule(job) and meta.uid(job) not in listed]
         _put(status, "active", active)
         succeeded = [text for job in jobs if (text := workload.status(job).get("completionTime"))]
         if succeeded:
@@ -223,6 +221,13 @@ def reference(job: Object) -> Object:
 def start_time(job: Object) -> tuple[str, str]:
     """Sorts jobs by when they were started, those that were not last; then by name."""
     return str(workload.status(job).get("startTime") or "~"), meta.name(job)
+
+
+def _runs_on_schedule(job: Object) -> bool:
+    """Whether it is a running job of ours: one that somebody made from the template by hand is not."""
+    return meta.annotation(job, SCHEDULED_ANNOTATION) is not None and not (
+        job_plan.is_finished(job) or meta.is_deleting(job)
+    )
 
 
 def _put(status: Object, field: str, value: list[Object]) -> None:
