@@ -10,18 +10,25 @@ import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
 
 from controllermgr.controllers import (
+    bootstrap_tokens,
     cronjob,
+    csrapproving,
+    csrcleaner,
+    csrsigning,
     daemonset,
     deployment,
     endpoints,
     endpointslice,
     job,
     namespace,
+    nodeipam,
+    nodelifecycle,
     podgc,
     replicaset,
     rootca,
     serviceaccount,
     statefulset,
+    tainteviction,
     ttlafterfinished,
 )
 from controllermgr.controllers.gc import collector
@@ -42,6 +49,14 @@ CONTROLLERS: Mapping[str, ControllerSpec] = {
     "namespace": namespace.SPEC,
     "serviceaccount": serviceaccount.SPEC,
     "root-ca-cert-publisher": rootca.SPEC,
+    "nodelifecycle": nodelifecycle.SPEC,
+    "tainteviction": tainteviction.SPEC,
+    "nodeipam": nodeipam.SPEC,
+    "csrapproving": csrapproving.SPEC,
+    "csrsigning": csrsigning.SPEC,
+    "csrcleaner": csrcleaner.SPEC,
+    "bootstrapsigner": bootstrap_tokens.SIGNER,
+    "tokencleaner": bootstrap_tokens.CLEANER,
     "podgc": podgc.SPEC,
     "ttl-after-finished": ttlafterfinished.SPEC,
 }
