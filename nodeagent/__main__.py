@@ -12,7 +12,9 @@ from typing import Any
 from actors import Actor, ChildSpec, Supervisor, SystemClock
 from actors.runner import run
 from machinery.client import kubeconfig
+from machinery.client.dial import dial
 from machinery.client.kubeconfig import KubeConfigError
+from machinery.client.target import Target, target
 from nodeagent.config import Config
 
 USAGE_ERROR = 2
@@ -24,14 +26,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = to_config(given)
         config.names()
-        connection = _connection(kubeconfig.load(given.kubeconfig or None))
+        reached = target(kubeconfig.load(given.kubeconfig or None))
+        if not reached.grpc:
+            raise KubeConfigError(f"{reached.server} has no gRPC address: the kubeconfig was not made by pilot")
     except (ValueError, KubeConfigError, OSError) as error:
         print(f"nodeagent: {error}", file=sys.stderr)
         return USAGE_ERROR
     from machinery.process import logs
 
     logs.setup(given.log_level)
-    return run(ChildSpec("root", lambda: _Root(config, connection)), clock=SystemClock(), name="nodeagent")
+    return run(ChildSpec("root", lambda: _Root(config, reached)), clock=SystemClock(), name="nodeagent")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,59 +108,15 @@ def _document(path: str) -> Any:
     return yaml.safe_load(Path(path).read_text())
 
 
-class _Connection:
-    """Where the API is and who we are, from a kubeconfig."""
-
-    def __init__(self, address: str, ca: bytes, certificate: bytes, key: bytes, token: str, server_name: str) -> None:
-        self.address = address
-        self.ca = ca
-        self.certificate = certificate
-        self.key = key
-        self.token = token
-        self.server_name = server_name
-
-    def channel(self) -> Any:
-        """A new gRPC channel."""
-        import grpc
-
-        from machinery.rpc.grpc_channel import GrpcChannel
-
-        metadata = {"authorization": f"Bearer {self.token}"} if self.token else {}
-        credentials = (
-            grpc.ssl_channel_credentials(self.ca, self.key or None, self.certificate or None) if self.ca else None
-        )
-        return GrpcChannel(self.address, credentials=credentials, server_name=self.server_name, metadata=metadata)
-
-
-def _connection(config: kubeconfig.KubeConfig) -> _Connection:
-    context = config.context()
-    cluster = config.cluster(str(context.body.get("cluster") or ""))
-    user = config.user(str(context.body.get("user") or ""))
-    extension = kubeconfig.extension(cluster.body, kubeconfig.GRPC_EXTENSION) or {}
-    if not extension.get("address"):
-        raise KubeConfigError(
-            f'cluster "{cluster.name}" names no gRPC address (extension {kubeconfig.GRPC_EXTENSION}): '
-            "it was not made by pilot"
-        )
-    return _Connection(
-        str(extension["address"]),
-        kubeconfig.data(cluster, "certificate-authority"),
-        kubeconfig.data(user, "client-certificate"),
-        kubeconfig.data(user, "client-key"),
-        str(user.body.get("token") or ""),
-        str(cluster.body.get("tls-server-name") or ""),
-    )
-
-
 class _Root(Supervisor):
     """Makes the agent inside the event loop, which its channels belong to."""
 
-    def __init__(self, config: Config, connection: _Connection) -> None:
+    def __init__(self, config: Config, reached: Target) -> None:
         from machinery.client.grpc import ApiClient
         from nodeagent.app import NodeAgent
 
-        client = ApiClient(connection.channel(), user_agent="kubelet")
-        agent = NodeAgent(config, clock=SystemClock(), client=client, tunnel_channel=connection.channel())
+        client = ApiClient(dial(reached), user_agent="kubelet")
+        agent = NodeAgent(config, clock=SystemClock(), client=client, tunnel_channel=dial(reached))
         super().__init__([agent.spec(), ChildSpec("announce", lambda: _Announcer(agent))])
 
 

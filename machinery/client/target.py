@@ -1,21 +1,25 @@
-"""Where a REST client connects and what it shows: one context of a kubeconfig, its files read and data decoded."""
+"""Where a client connects and what it shows: one context of a kubeconfig, its files read and data decoded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from machinery.client.kubeconfig import Entry, KubeConfig, KubeConfigError, data
+from machinery.client.kubeconfig import GRPC_EXTENSION, Entry, KubeConfig, KubeConfigError, data, extension
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """A cluster as somebody. PEM values are bytes, b"" when there is none.
 
-    server: the base URL. server_name: the name that the server's certificate must have, "" for the URL's host.
+    server: the base URL of REST. server_name: the name that its certificate must have, "" for the URL's host.
+    grpc, grpc_tokens: `host:port` of the gRPC API for clients with a certificate, and for those with only a token;
+        "" in a kubeconfig that pilot did not make.
     impersonate, impersonate_groups: `as` and `as-groups` of the user's entry.
     """
 
     server: str
+    grpc: str = ""
+    grpc_tokens: str = ""
     namespace: str = ""
     ca: bytes = b""
     insecure: bool = False
@@ -28,12 +32,14 @@ class Target:
     impersonate_groups: tuple[str, ...] = ()
 
 
-def target(config: KubeConfig, context: str | None = None) -> Target:
-    """What a context (default: the current one) says. Raises KubeConfigError for what is missing or cannot be read,
-    and for credentials of a kind that we do not have."""
+def target(config: KubeConfig, context: str | None = None, *, cluster_name: str = "", user_name: str = "") -> Target:
+    """What a context (default: the current one) says; its cluster and user may be replaced by others of the file.
+
+    Raises KubeConfigError for what is missing or cannot be read, and for credentials of a kind that we do not have."""
     chosen = config.context(context)
-    cluster = config.cluster(str(chosen.body.get("cluster") or ""))
-    user_name = str(chosen.body.get("user") or "")
+    cluster = config.cluster(cluster_name or str(chosen.body.get("cluster") or ""))
+    addresses = extension(cluster.body, GRPC_EXTENSION) or {}
+    user_name = user_name or str(chosen.body.get("user") or "")
     user = config.user(user_name) if user_name else Entry("", {}, chosen.path)
     for plug_in in ("exec", "auth-provider"):
         if user.body.get(plug_in):
@@ -43,6 +49,8 @@ def target(config: KubeConfig, context: str | None = None) -> Target:
             )
     return Target(
         server=str(cluster.body.get("server") or ""),
+        grpc=str(addresses.get("address") or ""),
+        grpc_tokens=str(addresses.get("tokenAddress") or ""),
         namespace=str(chosen.body.get("namespace") or ""),
         ca=data(cluster, "certificate-authority"),
         insecure=bool(cluster.body.get("insecure-skip-tls-verify")),

@@ -74,7 +74,7 @@ def test_view_hides_secrets_unless_asked(path: pathlib.Path, capsys: pytest.Capt
         (["get", "pods", "--context=nope"], 'error: context "nope" does not exist'),
         (["get", "pods", "--nope"], "error: unknown flag: --nope"),
         (["gett", "pods"], 'error: unknown command "gett" for "pilot"'),
-        (["get", "pods"], 'error: cluster "a" (a) has no gRPC address: it was not made by pilot'),
+        (["get", "pods"], "error: a has no gRPC address (pilothouse.dev/grpc): it was not made by pilot"),
     ],
 )
 def test_mistakes_are_told_in_one_line_and_a_hint(
