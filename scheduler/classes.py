@@ -38,6 +38,9 @@ class Row:
         self._total: Floats = np.full(capacity, UNFIT)
         self._position = -1
         self._bit_of = {name: bit for bit, name, _ in self._tests}
+        self._rated: list[int] = []  # which rates gave any node points
+        if demand.node_names is not None and "NodeAffinity" in self._bit_of:
+            self._bits[:] = 1 << self._bit_of["NodeAffinity"]  # all but the named are never asked
 
     @property
     def version(self) -> int:
@@ -60,7 +63,8 @@ class Row:
         bit = self._bit_of.get(plugin)
         if bit is None:
             return alive
-        return alive & ((self._bits[: self._columns.size] & np.uint16(1 << bit)) == 0)
+        passing: Bools = alive & ((self._bits[: self._columns.size] & np.uint16(1 << bit)) == 0)
+        return passing
 
     def refresh(self) -> None:
         """Bring the row up to the columns' present."""
@@ -71,6 +75,11 @@ class Row:
             self._grow(columns.capacity)
         changes = columns.changes_since(self._position) if self._position >= 0 else None
         self._position = columns.position
+        if self.demand.node_names is not None and "NodeAffinity" in self._bit_of:
+            named = [node.place for name in self.demand.node_names if (node := columns.node(name)) is not None]
+            self._ask(named)
+            self._compute(np.array(named, np.intp))
+            return
         if changes is None or sum(map(len, changes)) * 4 > columns.size + 16:
             self._ask(range(columns.size) if changes is None else changes[1])
             self._compute(columns.everywhere())
@@ -84,8 +93,9 @@ class Row:
     def soft_points(self, fitting: Bools) -> Floats | None:
         """Points of the node scores, each scaled to 0..100 among the nodes that fit; None when all are alike."""
         points: Floats | None = None
-        for (weight, plugin, _), raw in zip(self._rates, self._raw, strict=True):
-            values = raw[: self._columns.size]
+        for index in self._rated:
+            weight, plugin, _ = self._rates[index]
+            values = self._raw[index][: self._columns.size]
             highest = int(values[fitting].max())
             if highest == 0:
                 continue  # nobody has any: no difference
@@ -121,6 +131,7 @@ class Row:
                 for raw, rate in rates:
                     raw[place] = rate(node)
             self._bits[place] = bits
+        self._rated = [index for index, (raw, _) in enumerate(rates) if raw.any()]
 
     def _compute(self, at: Places) -> None:
         columns, profile, demand = self._columns, self._profile, self.demand
@@ -140,7 +151,9 @@ class Row:
 
     def _grow(self, capacity: int) -> None:
         size = len(self._total)
+        named = self.demand.node_names is not None and "NodeAffinity" in self._bit_of
         self._bits = grown(self._bits, capacity)
+        self._bits[size:] = 1 << self._bit_of["NodeAffinity"] if named else 0
         self._raw = [grown(raw, capacity) for raw in self._raw]
         self._fits = grown(self._fits, capacity)
         self._total = grown(self._total, capacity)

@@ -2,8 +2,8 @@
 
 They differ in what a verdict depends on, which is what decides how long it can be remembered:
 
-- `NodeFilter`, `NodeScore`: on the node and the pod's demand. Asked node by node, remembered per class of alike pods until
-  the node changes.
+- `NodeFilter`, `NodeScore`: on the node and the pod's demand. Asked node by node, remembered per class of alike pods
+  until the node changes.
 - `PlaceFilter`, `PlaceScore`: also on the pods of that node. Asked for many nodes at once as NumPy columns, remembered
   until a pod comes to the node or leaves it.
 - `PodFilter`, `RelationFilter`, `RelationScore`: on anything else (claims, pods elsewhere). Asked for every pod.
@@ -39,10 +39,8 @@ class View:
 
     columns: Columns
     relations: Relation
-    affine: Bools
-    """The existing nodes that the pod's node selector and affinity admit."""
-    tolerated: Bools
-    """The existing nodes whose taints the pod tolerates."""
+    passes: Callable[[str], Bools]
+    """The existing nodes that the node filter of this name does not reject."""
 
 
 class Plugin(Protocol):

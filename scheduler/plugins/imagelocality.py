@@ -1,7 +1,7 @@
 """ImageLocality: points for nodes that have the pod's images already, by size.
 
-Between 23 MiB and 1,000 MiB per container the points grow from 0 to 100. Upstream also scales by the share of nodes that
-have the image, against heating up one node; here the other scores do that.
+Between 23 MiB and 1,000 MiB per container the points grow from 0 to 100. Upstream also scales by the share of nodes
+that have the image, against heating up one node; here the other scores do that.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 A topology domain is the set of nodes with one value of the term's topology key. Rules (upstream's documentation of
 inter-pod affinity):
 
-- required affinity: the domain has a pod that all terms select. The first of a group that selects itself may go anywhere.
+- required affinity: the domain has a pod that all terms select. The first of a group that selects itself may go
+  anywhere.
 - required anti-affinity: the domain has no pod that the term selects; and no pod in it has such a term about this one.
 - preferences add their weight for each pod selected in the domain; those of pods there about this one likewise, and a
   pod there that requires to be near this one adds 1.
@@ -59,7 +60,8 @@ class InterPodAffinity:
         lowest, highest = raw[fitting].min(), raw[fitting].max()
         if lowest == highest:
             return None
-        return np.floor(MAX_SCORE * (raw - lowest) / (highest - lowest))
+        scaled: Floats = np.floor(MAX_SCORE * (raw - lowest) / (highest - lowest))
+        return scaled
 
     def _lonely(self, pod: PodInfo, view: View) -> Bools:
         """Nodes where not every affinity term is met."""

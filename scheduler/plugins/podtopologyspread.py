@@ -80,9 +80,9 @@ def _labelled(columns: Columns, constraints: Sequence[SpreadConstraint]) -> Bool
 def _eligible(constraint: SpreadConstraint, view: View, labelled: Bools) -> Bools:
     found = labelled
     if constraint.honor_affinity:
-        found = found & view.affine
+        found = found & view.passes("NodeAffinity")
     if constraint.honor_taints:
-        found = found & view.tolerated
+        found = found & view.passes("TaintToleration")
     return found
 
 

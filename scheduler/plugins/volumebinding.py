@@ -1,7 +1,7 @@
 """VolumeBinding: a pod's claims must exist and be bound; a bound volume's node affinity restricts the nodes.
 
-Claims are bound by whoever provisions volumes; this scheduler waits for them. It chooses no volume by itself: a pod whose
-claim waits for its first consumer stays pending with upstream's words for a cluster without matching volumes.
+Claims are bound by whoever provisions volumes; this scheduler waits for them. It chooses no volume by itself: a pod
+whose claim waits for its first consumer stays pending with upstream's words for a cluster without matching volumes.
 """
 
 from __future__ import annotations
