@@ -29,6 +29,14 @@ from machinery.informer import Informers
 LEASE = "kube-controller-manager"
 
 
+def check(config: Config, extra: Sequence[ControllerSpec] = ()) -> Mapping[str, ControllerSpec]:
+    """The controllers that there are, by name. Raises BadConfig when the configuration names one that there is not."""
+    specs = collect(extra)
+    if unknown := unknown_names(config.controllers, specs):
+        raise BadConfig(f"--controllers: {unknown[0]!r} is not in the list of known controllers")
+    return specs
+
+
 class ControllerManager:
     """All loops over one API. `client` speaks as `system:kube-controller-manager`.
 
@@ -39,9 +47,7 @@ class ControllerManager:
         self.config = config
         self._clock = clock
         self._client = client
-        self._specs = collect(extra)
-        if unknown := unknown_names(config.controllers, self._specs):
-            raise BadConfig(f"--controllers: {unknown[0]!r} is not in the list of known controllers")
+        self._specs = check(config, extra)
         self.informers = Informers(client)
         self._events = Events(client)
         self._table = UnitTable()

@@ -1,0 +1,74 @@
+"""`python -m controllermgr`: the controller loops as a process of their own, over gRPC to an API server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from actors import Actor, ChildSpec, Supervisor, SystemClock
+from actors.runner import run
+from controllermgr.app import ControllerManager, check
+from controllermgr.config import Config
+from controllermgr.errors import BadConfig
+from controllermgr.flags import Flags
+from machinery.client import kubeconfig
+from machinery.client.grpc import ApiClient
+from machinery.client.grpc_target import GrpcTarget, grpc_target
+from machinery.client.kubeconfig import KubeConfigError
+from machinery.process import logs, settings
+from machinery.process.tls import TlsError, TlsFiles
+
+PROG = "controllermgr"
+USAGE_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until a signal; returns the exit code: 0 after an ordered end, 1 when it cannot run, 2 for bad flags."""
+    flags = settings.parse(Flags, arguments, prog=PROG, description="Runs the controllers of a Kubernetes cluster.")
+    try:
+        config = flags.config()
+        check(config)
+        target = grpc_target(kubeconfig.load(flags.kubeconfig))
+        logs.setup(flags.log_level)
+    except (BadConfig, KubeConfigError, OSError, ValueError) as error:
+        print(f"{PROG}: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    return run(ChildSpec("root", lambda: _Root(config, target, flags)), clock=SystemClock(), name=PROG)
+
+
+class _Root(Supervisor):
+    """Makes the application inside the event loop, which its channel belongs to."""
+
+    def __init__(self, config: Config, target: GrpcTarget, flags: Flags) -> None:
+        client = ApiClient(target.channel(), user_agent="kube-controller-manager")
+        app = ControllerManager(config, clock=SystemClock(), client=client)
+        children = [app.spec()]
+        if flags.grpc_address:
+            children.append(ChildSpec("grpc", lambda: _listener(app, flags)))
+        super().__init__([*children, ChildSpec("announce", lambda: _Announcer(app))])
+
+
+def _listener(app: ControllerManager, flags: Flags) -> Actor:
+    from machinery.process.tls import reloading_server_credentials
+    from machinery.rpc.server import GrpcServer
+
+    files = TlsFiles(cert=flags.tls_cert_file, key=flags.tls_private_key_file, ca=flags.client_ca_file)
+    if not files.read().cert:
+        raise TlsError("--grpc-address needs --tls-cert-file, --tls-private-key-file and --client-ca-file")
+    credentials = reloading_server_credentials(files, require_client=True)
+    return GrpcServer(app.services(), [flags.grpc_address], credentials=credentials)
+
+
+class _Announcer(Actor):
+    """Says on standard output when the manager runs: scripts wait for that line."""
+
+    def __init__(self, app: ControllerManager) -> None:
+        self._app = app
+
+    async def setup(self) -> None:
+        await self._app.ready()
+        print(f"{PROG} ready", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
