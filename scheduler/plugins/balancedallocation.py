@@ -21,5 +21,5 @@ class NodeResourcesBalancedAllocation:
             has = columns.allocatable[name][at]
             used = columns.requested[name][at] + asked.get(name, 0)
             shares.append(np.minimum(used / np.maximum(has, 1), 1.0))
-        points: Floats = np.floor((1.0 - np.abs(shares[0] - shares[1]) / 2) * 100.0)
+        points: Floats = (1.0 - np.abs(shares[0] - shares[1]) / 2) * 100.0
         return points
