@@ -290,10 +290,9 @@ class Cluster:
         from nodeagent.app import NodeAgent
         from nodeagent.config import Config as AgentConfig
 
-        user = {"user": AGENT, "groups": (ADMIN_GROUP,)}
         return NodeAgent(
             AgentConfig(nodes=tuple(self.node_names)),
             clock=self.clock,
-            client=self.client(**user),
-            tunnel_channel=self.channel(**user),
+            client=self.client(user=AGENT),
+            tunnel_channel=self.channel(user=AGENT),
         )

@@ -28,9 +28,7 @@ class KubeConfigEntry:
     user_name: str = ""
 
     @classmethod
-    def admin(
-        cls, name: str, *, server: str, grpc: str, grpc_tokens: str, credentials: Credentials
-    ) -> KubeConfigEntry:
+    def admin(cls, name: str, *, server: str, grpc: str, grpc_tokens: str, credentials: Credentials) -> KubeConfigEntry:
         """The entry of the cluster's administrator."""
         return cls(name, server, grpc, grpc_tokens, credentials.ca, credentials.admin)
 
