@@ -85,13 +85,15 @@ class Log:
         directory = pathlib.Path(data_dir)
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = (directory / "LOCK").open("a")
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                lock.close()
-                raise DatabaseError(f"{directory}: in use by another process; stop it first") from None
-            return cls(directory / FILE, lock)
+            with contextlib.ExitStack() as undo:
+                lock = undo.enter_context((directory / "LOCK").open("a"))
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    raise DatabaseError(f"{directory}: in use by another process; stop it first") from None
+                log = cls(directory / FILE, lock)
+                undo.pop_all()
+                return log
         except (OSError, sqlite3.Error) as error:
             raise DatabaseError(f"{directory}: cannot be used as data directory: {error}") from error
 
@@ -165,7 +167,8 @@ class Log:
                 writer.execute("ROLLBACK")
             raise
         if batch.forgotten:
-            writer.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+            # A script, since the pragma has a row per page but no column, which `execute` takes for its end.
+            writer.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
         return self.size()
 
     def size(self) -> Size:
@@ -177,7 +180,7 @@ class Log:
 
     def defragment(self) -> Size:
         """Give every free page back to the file system."""
-        self._writer.execute("PRAGMA incremental_vacuum").fetchall()
+        self._writer.executescript("PRAGMA incremental_vacuum")
         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return self.size()
 

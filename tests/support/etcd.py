@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from machinery.rpc import Channel, Stub
+from machinery.rpc import Channel, RpcError, Stub
 from protos.pool import messages
 
 pb = messages("etcdserverpb")
@@ -55,12 +55,12 @@ class EtcdClient:
     async def watching(self) -> AsyncIterator[WatchSession]:
         """A watch stream for the time of the block."""
         session = WatchSession()
-        reader = asyncio.create_task(session.read(self._watch))
+        session.ended = reader = asyncio.create_task(session.read(self._watch))
         try:
             yield session
         finally:
             reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, RpcError):
                 await reader
 
 
@@ -70,6 +70,8 @@ class WatchSession:
 
     requests: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     responses: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
+    ended: asyncio.Task[None] | None = None
+    """The task that reads; it raises what ended the stream."""
 
     async def read(self, stub: Any) -> None:
         async for response in stub.Watch(self._send()):
