@@ -187,6 +187,7 @@ class NodeAgent:
             recorder=self._events.recorder("kubelet", host=name),
             log_root=Path(config.log_dir) if config.log_dir else self._root / "logs",
             files=self._real,
+            ended=self._latest.ended,
             services=(lambda: tuple(store.values())) if config.service_variables else tuple,
             dns=Dns(servers=tuple(config.cluster_dns), domain=config.cluster_domain),
         )

@@ -43,6 +43,8 @@ class NodeContext:
     log_root: Path
     files: bool
     """Whether containers read files: volumes, /etc/hosts and termination messages are written then."""
+    ended: Callable[[str], None]
+    """Called with the id of a container that was seen to have ended: whoever follows its log is told."""
     services: Callable[[], Sequence[Object]]
     """All services, for the variables that tell of them; () when nobody wants those."""
     dns: Dns = field(default_factory=Dns)

@@ -76,8 +76,12 @@ class Latest:
         """Something happened to a container."""
         self.deliver(event.pod_uid, event)
         if event.stopped or event.deleted:
-            for call in tuple(self.ends.get(event.container_id, ())):
-                call()
+            self.ended(event.container_id)
+
+    def ended(self, container_id: str) -> None:
+        """A container was seen to have ended."""
+        for call in tuple(self.ends.get(container_id, ())):
+            call()
 
     def alive(self, uid: str) -> bool:
         """Whether a worker still cares for this pod."""

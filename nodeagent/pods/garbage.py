@@ -73,6 +73,11 @@ class Garbage(Actor):
             orphans = [
                 each for each in await asyncio.to_thread(_names, self._root / "pods") if not self._cared_for(each)
             ]
+            logs = self._context.log_root
+            for name in await asyncio.to_thread(_names, logs):
+                uid = name.rpartition("_")[2]
+                if not self._cared_for(uid):
+                    await asyncio.to_thread(shutil.rmtree, logs / name, ignore_errors=True)
         for uid in orphans:
             self.log.info("orphaned directory removed uid=%s", uid)
             await self._context.volumes.tear_down(uid)

@@ -247,6 +247,13 @@ class PodWorker(Actor):
             before = self._observed
             self._observed = await self._with_messages(await cri.observe(self._sandboxes), before)
             self._sandboxes = [each.id for each in self._observed.sandboxes]
+            self._tell_ends(before)
+
+    def _tell_ends(self, before: Observed) -> None:
+        ended = {each.id for each in before.containers if each.exited}
+        for each in self._observed.containers:
+            if each.exited and each.id not in ended:
+                self._node.ended(each.id)
 
     async def _with_messages(self, observed: Observed, before: Observed) -> Observed:
         """Add what ended containers left in their termination message files."""
@@ -414,7 +421,7 @@ class PodWorker(Actor):
             await self._delete()
         for sandbox_id in self._sandboxes or ():
             await self._node.cri.remove_sandbox(sandbox_id)
-        await self._node.volumes.tear_down(self._uid)
+        await self._node.volumes.tear_down(self._uid, logs=Path(self._node.log_directory(self._pod)))
         self._again = False
         self.finish()
 

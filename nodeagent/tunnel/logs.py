@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 from machinery.rpc import RpcError
 from nodeagent.errors import LogError
@@ -112,41 +112,36 @@ class Logs:
         ended: Callable[[], bool],
     ) -> AsyncGenerator[bytes, None]:
         with context.clock.external("open log"):
-            offset = await asyncio.to_thread(_begin, path, wanted.tail_lines)
+            # Held open: a pod that is deleted takes its log away, and who follows it still wants the last words.
+            file = await asyncio.to_thread(_open, path, wanted.tail_lines)
         rest = b""
-        while not filter.exhausted:
-            over = ended()  # before the read: what was written before the end is in what is read after it
-            changed.clear()
-            with context.clock.external("read log"):
-                data = await asyncio.to_thread(_read, path, offset, CHUNK)
-            if data:
-                offset += len(data)
-                *lines, rest = (rest + data).split(b"\n")
-                piece = b"".join(filter.feed(line) for line in lines)
-                if piece:
-                    yield piece
-            elif over:
-                return
-            else:
-                await changed.wait()
+        try:
+            while not filter.exhausted:
+                over = ended()  # before the read: what was written before the end is in what is read after it
+                changed.clear()
+                with context.clock.external("read log"):
+                    data = await asyncio.to_thread(file.read, CHUNK)
+                if data:
+                    *lines, rest = (rest + data).split(b"\n")
+                    piece = b"".join(filter.feed(line) for line in lines)
+                    if piece:
+                        yield piece
+                elif over:
+                    return
+                else:
+                    await changed.wait()
+        finally:
+            file.close()
 
 
-def _begin(path: str, tail: int | None) -> int:
-    if tail is None:
-        return 0
-    with open(path, "rb") as file:
+def _open(path: str, tail: int | None) -> BinaryIO:
+    """The file, at the beginning of what was asked for. Raises OSError."""
+    file = open(path, "rb")  # noqa: SIM115  # the caller closes it
 
-        def read(offset: int, length: int) -> bytes:
-            file.seek(offset)
-            return file.read(length)
+    def read(offset: int, length: int) -> bytes:
+        file.seek(offset)
+        return file.read(length)
 
-        return crilog.tail_offset(read, os.fstat(file.fileno()).st_size, tail)
-
-
-def _read(path: str, offset: int, size: int) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            file.seek(offset)
-            return file.read(size)
-    except FileNotFoundError:
-        return b""  # removed with its container: nothing more will come
+    size = os.fstat(file.fileno()).st_size
+    file.seek(0 if tail is None else crilog.tail_offset(read, size, tail))
+    return file

@@ -73,13 +73,16 @@ class Volumes:
                 paths[volume["name"]] = path
         return paths
 
-    async def tear_down(self, uid: str) -> None:
-        """Remove all that is kept for a pod."""
+    async def tear_down(self, uid: str, *, logs: Path | None = None) -> None:
+        """Remove all that is kept for a pod, and its directory of logs."""
         for key in [key for key in self._tokens if key[0] == uid]:
             del self._tokens[key]
-        if self._files:
+        doomed = [self.directory(uid), _memory(uid)] if self._files else []
+        if logs is not None and (self._files or os.path.isdir(logs)):  # noqa: ASYNC240  # one stat, where a thread costs more
+            doomed.append(logs)
+        if doomed:
             with self._clock.external("remove volumes"):
-                await asyncio.to_thread(_remove, self.directory(uid), _memory(uid))
+                await asyncio.to_thread(_remove, *doomed)
 
     async def _fetch(self, pod: Object, found: env.Sources) -> tuple[env.Sources, Mapping[TokenRequest, str]]:
         wanted = payload.needs(pod)

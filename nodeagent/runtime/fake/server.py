@@ -11,7 +11,6 @@ thousands of containers whose logs nobody reads cost no file.
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
@@ -321,8 +320,6 @@ class FakeRuntime:
     def _forget(self, container: FakeContainer) -> None:
         del self.containers[container.id]
         container.sandbox.containers.remove(container)
-        if (path := container.full_log_path()) and os.path.exists(path):
-            os.unlink(path)
         self._tell(container, self._deleted)
 
     def _tell(self, container: FakeContainer, kind: int) -> None:
