@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from apiserver.admission.api import AdmissionRequest, Plugin
-from apiserver.admission.usage import ZERO, Usage, charged, missing, scoped, usage_of
 from apiserver.storage.caches import WatchCaches
 from machinery.errors import forbidden
 from machinery.objects import meta
 from machinery.objects.gvk import GVR
 from machinery.objects.quantity import Quantity, parse
+from machinery.objects.quota_usage import ZERO, Usage, charged, missing, scoped, usage_of
 
 Object = dict[str, Any]
 

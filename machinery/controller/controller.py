@@ -70,6 +70,7 @@ class Controller(Actor):
         self._env = environment
         self._queue: WorkQueue | None = None
         self._subscriptions: list[tuple[Informer, Subscription]] = []
+        self._followed: set[tuple[object, ...]] = set()
         self._busy: dict[str, float] = {}  # key -> since when a worker has it
 
     async def setup(self) -> None:
@@ -93,9 +94,7 @@ class Controller(Actor):
             env.changed(False, "starting")
             await self._start(reconciler)
         for watch, informer in watched:
-            subscription = informer.subscribe()
-            self._subscriptions.append((informer, subscription))
-            self.spawn(self._source(watch, subscription, queue), name=f"source {watch.resource.resource}")
+            self._subscribe(watch, informer, queue)
         for key in spec.keys:
             queue.add(key)
         for number in range(spec.workers):
@@ -121,6 +120,14 @@ class Controller(Actor):
         def spawn(coroutine: Coroutine[Any, Any, None], name: str) -> Any:
             return self.spawn(coroutine, name=name)
 
+        async def follow(watch: Watch) -> None:
+            informer = self._informer(watch)
+            await self._env.informers.sync(informer)
+            mark = (informer.selection, watch.mapper)
+            if mark not in self._followed:
+                self._followed.add(mark)
+                self._subscribe(watch, informer, queue)
+
         env = self._env
         return ControllerContext(
             client=env.client,
@@ -131,6 +138,7 @@ class Controller(Actor):
             log=env.log,
             enqueue=queue.add_after,
             spawn=spawn,
+            follow=follow,
         )
 
     def _informer(self, watch: Watch) -> Informer:
@@ -143,6 +151,11 @@ class Controller(Actor):
         for name, indexer in watch.indexes.items():
             informer.add_index(name, indexer)
         return informer
+
+    def _subscribe(self, watch: Watch, informer: Informer, queue: WorkQueue) -> None:
+        subscription = informer.subscribe()
+        self._subscriptions.append((informer, subscription))
+        self.spawn(self._source(watch, subscription, queue), name=f"source {watch.resource.resource}")
 
     async def _source(self, watch: Watch, subscription: Subscription, queue: WorkQueue) -> None:
         informers, mapper, when, add = self._env.informers, watch.mapper, watch.when, queue.add

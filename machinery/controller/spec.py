@@ -69,6 +69,8 @@ class ControllerContext:
     config: the unit's settings, `ControllerSpec.config` with what the operator changed.
     enqueue: put a key into the controller's own queue, now or after so many seconds.
     spawn: run a background task that belongs to the controller; what it raises fails the controller.
+    follow: watch one more resource from now on, for loops that learn only at run time what they need; returns when
+        its cache is filled. Following the same Watch again changes nothing.
     """
 
     client: Client
@@ -79,6 +81,7 @@ class ControllerContext:
     log: logging.LoggerAdapter[logging.Logger]
     enqueue: Callable[[str, float], None]
     spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[Any]]
+    follow: Callable[[Watch], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
