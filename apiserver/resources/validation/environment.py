@@ -23,6 +23,7 @@ _ENV_RESOURCES = (
     "limits.cpu", "limits.ephemeral-storage", "limits.memory",
     "requests.cpu", "requests.ephemeral-storage", "requests.memory",
 )  # fmt: skip
+_ONE_OF = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
 _MANY = "may not have more than one field specified at a time"
 
 
@@ -49,8 +50,7 @@ def _source(path: str, variable: Object) -> Errors:
             errors += required(f"{path}.{key}.key", reference.get("key"), is_config_key)
     given = sum(source.get(key) is not None for key in _SOURCES)
     if given == 0:
-        names = ", ".join(f"`{key}`" for key in _SOURCES[:-1])
-        errors.append(FieldError.invalid(path, "", f"must specify one of: {names} or `{_SOURCES[-1]}`"))
+        errors.append(FieldError.invalid(path, "", _ONE_OF))
     elif variable.get("value"):
         errors.append(FieldError.invalid(path, "", "may not be specified when `value` is not empty"))
     elif given > 1:

@@ -58,7 +58,7 @@ def ingress_class_said_once(obj: Object) -> Errors:
     annotated = (obj["metadata"].get("annotations") or {}).get(_CLASS_ANNOTATION)
     named = (obj.get("spec") or {}).get("ingressClassName")
     if annotated and named is not None and annotated != named:
-        at = f"metadata.annotations.{_CLASS_ANNOTATION}"
+        at = f"annotations.{_CLASS_ANNOTATION}"
         return [FieldError.invalid(at, annotated, "must match `ingressClassName` when both are specified")]
     return []
 
