@@ -26,6 +26,7 @@ from etcdlite.rpc.lease import LeaseService
 from etcdlite.rpc.maintenance import Maintenance
 from etcdlite.rpc.watch import WatchService
 from etcdlite.store.actor import StoreActor
+from etcdlite.store.compaction import parse_retention
 from etcdlite.store.store import Export
 
 
@@ -37,6 +38,7 @@ class EtcdLite:
     """
 
     def __init__(self, config: Config, *, clock: Clock, seed: Export | None = None) -> None:
+        parse_retention(config.auto_compaction_mode, config.auto_compaction_retention)
         self._config = config
         self._clock = clock
         self._seed = seed

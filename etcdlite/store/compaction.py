@@ -88,10 +88,7 @@ class AutoCompactor:
         self._compactor = compactor
         self._state = state
         self._clock = clock
-        self._revisions = int(retention) if mode == "revision" else 0
-        self._period = parse_duration(retention) if mode == "periodic" else 0.0
-        if mode not in ("periodic", "revision"):
-            raise ValueError(f"auto-compaction-mode {mode!r} is neither 'periodic' nor 'revision'")
+        self._revisions, self._period = parse_retention(mode, retention)
 
     async def run(self) -> None:
         """Compact again and again, until cancelled; returns at once when nothing is to be compacted."""
@@ -116,6 +113,17 @@ class AutoCompactor:
             self._compactor.compact(revision)
         except (Compacted, FutureRevision):
             return  # a client was faster
+
+
+def parse_retention(mode: str, text: str) -> tuple[int, float]:
+    """(revisions, seconds) of history to keep, one of them 0. Raises ValueError."""
+    if mode == "periodic":
+        return 0, parse_duration(text)
+    if mode == "revision":
+        if not text.isdecimal():
+            raise ValueError(f"auto-compaction-retention {text!r} is no number of revisions")
+        return int(text), 0.0
+    raise ValueError(f"auto-compaction-mode {mode!r} is neither 'periodic' nor 'revision'")
 
 
 def parse_duration(text: str) -> float:
