@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from actors import Actor, ChildSpec, Supervisor, SystemClock
 from actors.runner import run
@@ -12,9 +13,10 @@ from controllermgr.config import Config
 from controllermgr.errors import BadConfig
 from controllermgr.flags import Flags
 from machinery.client import kubeconfig
+from machinery.client.dial import check_dialable, dial
 from machinery.client.grpc import ApiClient
-from machinery.client.grpc_target import GrpcTarget, grpc_target
 from machinery.client.kubeconfig import KubeConfigError
+from machinery.client.target import Target, target
 from machinery.process import logs, settings
 from machinery.process.tls import TlsError, TlsFiles
 
@@ -28,19 +30,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = flags.config()
         check(config)
-        target = grpc_target(kubeconfig.load(flags.kubeconfig))
+        reached = target(kubeconfig.load(flags.kubeconfig))
+        check_dialable(reached)
         logs.setup(flags.log_level)
     except (BadConfig, KubeConfigError, OSError, ValueError) as error:
         print(f"{PROG}: {error}", file=sys.stderr)
         return USAGE_ERROR
-    return run(ChildSpec("root", lambda: _Root(config, target, flags)), clock=SystemClock(), name=PROG)
+    return run(ChildSpec("root", lambda: _Root(config, reached, flags)), clock=SystemClock(), name=PROG)
 
 
 class _Root(Supervisor):
     """Makes the application inside the event loop, which its channel belongs to."""
 
-    def __init__(self, config: Config, target: GrpcTarget, flags: Flags) -> None:
-        client = ApiClient(target.channel(), user_agent="kube-controller-manager")
+    def __init__(self, config: Config, reached: Target, flags: Flags) -> None:
+        client = ApiClient(dial(reached), user_agent="kube-controller-manager")
         app = ControllerManager(config, clock=SystemClock(), client=client)
         children = [app.spec()]
         if flags.grpc_address:
@@ -50,13 +53,15 @@ class _Root(Supervisor):
 
 def _listener(app: ControllerManager, flags: Flags) -> Actor:
     from machinery.process.tls import reloading_server_credentials
+    from machinery.rpc.restricted import Restricted
     from machinery.rpc.server import GrpcServer
 
     files = TlsFiles(cert=flags.tls_cert_file, key=flags.tls_private_key_file, ca=flags.client_ca_file)
     if not files.read().cert:
         raise TlsError("--grpc-address needs --tls-cert-file, --tls-private-key-file and --client-ca-file")
     credentials = reloading_server_credentials(files, require_client=True)
-    return GrpcServer(app.services(), [flags.grpc_address], credentials=credentials)
+    services = {name: Restricted(name, partial(app.services().__getitem__, name)) for name in app.services()}
+    return GrpcServer(services, [flags.grpc_address], credentials=credentials)
 
 
 class _Announcer(Actor):

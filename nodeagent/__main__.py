@@ -12,7 +12,7 @@ from typing import Any
 from actors import Actor, ChildSpec, Supervisor, SystemClock
 from actors.runner import run
 from machinery.client import kubeconfig
-from machinery.client.dial import dial
+from machinery.client.dial import check_dialable, dial
 from machinery.client.kubeconfig import KubeConfigError
 from machinery.client.target import Target, target
 from nodeagent.config import Config
@@ -27,8 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = to_config(given)
         config.names()
         reached = target(kubeconfig.load(given.kubeconfig or None))
-        if not reached.grpc:
-            raise KubeConfigError(f"{reached.server} has no gRPC address: the kubeconfig was not made by pilot")
+        check_dialable(reached)
     except (ValueError, KubeConfigError, OSError) as error:
         print(f"nodeagent: {error}", file=sys.stderr)
         return USAGE_ERROR

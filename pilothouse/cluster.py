@@ -32,9 +32,10 @@ from machinery.client.resources import NODES
 from machinery.client.watch import Changed, Replaced, follow
 from machinery.objects import conditions
 from machinery.rpc import LocalChannel, Peer
-from pilothouse.admin_services import InspectService, Restricted
+from machinery.rpc.restricted import Restricted
 from pilothouse.credentials import ADMIN, ADMIN_GROUP, Credentials
 from pilothouse.entry import KubeConfigEntry
+from pilothouse.inspect import InspectService
 
 if TYPE_CHECKING:
     from actors.tree import Node

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from actors import Actor, ChildSpec, Supervisor, SystemClock
 from actors.runner import run
 from machinery.client import kubeconfig
-from machinery.client.dial import dial
+from machinery.client.dial import check_dialable, dial
 from machinery.client.kubeconfig import KubeConfigError
 from machinery.client.target import Target, target
 from machinery.process import logs, settings
@@ -25,8 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         logs.setup(config.log_level)
         reached = target(kubeconfig.load(config.kubeconfig or None))
-        if not reached.grpc:
-            raise KubeConfigError(f"{reached.server} has no gRPC address: the kubeconfig was not made by pilot")
+        check_dialable(reached)
     except (ValueError, KubeConfigError, OSError) as error:
         print(f"{PROG}: {error}", file=sys.stderr)
         return USAGE_ERROR

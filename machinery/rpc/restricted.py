@@ -1,29 +1,14 @@
-"""The services that steer the processes themselves: the actor tree, and the controllers' units.
-
-They show and change what RBAC has no words for, so they serve members of system:masters alone.
-"""
+"""A service that serves members of system:masters alone: what RBAC has no words for, such as steering processes."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import orjson
+from machinery.rpc.api import Call, Code, RpcError
+from protos.pool import service
 
-from actors.tree import Node
-from machinery.rpc import Call, Code, RpcError
-from pilothouse.credentials import ADMIN_GROUP
-from protos.pool import messages, service
-
-
-class InspectService:
-    """`pilot.v1.Inspect`: the tree as JSON."""
-
-    def __init__(self, tree: Callable[[], Node]) -> None:
-        self._tree = tree
-
-    async def Tree(self, request: Any, call: Call) -> Any:
-        return messages("pilot.v1").TreeReply(tree=orjson.dumps(self._tree()))
+MASTERS = "system:masters"
 
 
 class Restricted:
@@ -57,6 +42,6 @@ def _stream(behind: Callable[[], object], name: str) -> Any:
 
 
 def _check(call: Call) -> None:
-    if call.peer is None or ADMIN_GROUP not in call.peer.organizations:
+    if call.peer is None or MASTERS not in call.peer.organizations:
         who = call.peer.common_name if call.peer else "an unknown caller"
-        raise RpcError(Code.PERMISSION_DENIED, f'User "{who}" is not in {ADMIN_GROUP}: only its members may do this')
+        raise RpcError(Code.PERMISSION_DENIED, f'User "{who}" is not in {MASTERS}: only its members may do this')
