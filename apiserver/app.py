@@ -4,6 +4,7 @@ apiserver          one for one
   feed             the watch of the store that fills the caches
   bootstrap        what every cluster begins with
   roles            the default roles and the sums of roles
+  definitions      turns CustomResourceDefinitions into served resources
   tunnels          one receiver per connected node agent
   grpc, grpc-tokens, rest   the listeners that are configured
   ready            says that the others run
@@ -26,6 +27,7 @@ from apiserver.bootstrap.actor import Bootstrap
 from apiserver.bootstrap.objects import advertised
 from apiserver.bootstrap.writer import SystemWriter
 from apiserver.config import Config
+from apiserver.crds.actor import Definitions
 from apiserver.documents.discovery import Discovery
 from apiserver.documents.health import Health
 from apiserver.documents.metrics import Metrics
@@ -101,6 +103,7 @@ class ApiServer:
         self.verbs = VerbService(parts)
         self._clock = clock
         self._etcd = client
+        self._store = store
         self._writer = SystemWriter(store, self.resources, clock, randomness)
         self._streams: DynamicSupervisor | None = None
         self._started = asyncio.Event()
@@ -135,6 +138,7 @@ class ApiServer:
                 lambda: Bootstrap(self.config, self.caches, self._writer, reads=reads),
             ),
             ChildSpec("roles", lambda: RoleKeeper(self.caches, self._writer)),
+            ChildSpec("definitions", lambda: Definitions(self.caches, self.resources, self._store, self.verbs)),
             ChildSpec("tunnels", self._tunnels),
         ]
         for name, address, certificates in (

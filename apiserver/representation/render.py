@@ -20,7 +20,11 @@ Object = dict[str, Any]
 
 def body_of(spec: ResourceSpec, entry: Entry) -> bytes:
     """An object as a row serves it."""
-    return entry.body if spec.from_storage is None else orjson.dumps(object_of(spec, entry))
+    if spec.from_storage is None:
+        return entry.body
+    if entry.rendered is None or entry.rendered[0] is not spec:
+        entry.rendered = (spec, orjson.dumps(object_of(spec, entry)))
+    return entry.rendered[1]
 
 
 def object_of(spec: ResourceSpec, entry: Entry) -> Object:

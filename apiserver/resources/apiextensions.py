@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from apiserver.crds.strategy import DefinitionStrategy
 from apiserver.resources.columns import groups as columns
 from apiserver.resources.defaults import apiextensions as defaults
 from apiserver.resources.rows import EXTENSIONS, STATUS, built_in
-from apiserver.resources.rules import Rules
 from apiserver.resources.validation import apiextensions as validation
 
 ROWS = (
@@ -19,7 +19,7 @@ ROWS = (
         storage="apiextensions.k8s.io/customresourcedefinitions",
         subresources=(STATUS,),
         columns=columns.PLAIN,
-        strategy=Rules(
+        strategy=DefinitionStrategy(
             unconditional=False,
             default=defaults.custom_resource_definition,
             validate=validation.definition,

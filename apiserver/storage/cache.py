@@ -29,12 +29,14 @@ RING = 4096
 class Entry:
     """One object at one revision: its bytes with the resourceVersion in them, and what was computed of it so far."""
 
-    __slots__ = ("_fields", "_labels", "_object", "body", "path", "revision")
+    __slots__ = ("_fields", "_labels", "_object", "body", "path", "rendered", "revision")
 
     def __init__(self, path: str, body: bytes, revision: int) -> None:
         self.path = path
         self.body = body
         self.revision = revision
+        self.rendered: tuple[ResourceSpec, bytes] | None = None
+        """The bytes as a row serves them that is not the stored version's, as `representation.render` made them."""
         self._object: Object | None = None
         self._labels: dict[str, str] | None = None
         self._fields: dict[GVR, dict[str, str]] | None = None

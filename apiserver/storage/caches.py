@@ -100,6 +100,13 @@ class WatchCaches:
 
     # -- caches, for the verbs
 
+    def close(self, storage: str) -> None:
+        """Nothing is served from that part of the store any more: watchers end, the memory is free."""
+        cache = self._caches.pop(storage, None)
+        if cache is not None:
+            del self._by_key[storage.encode()]
+            cache.reset()
+
     def peek(self, spec: ResourceSpec) -> ResourceCache | None:
         """The cache of a resource, when it is loaded."""
         cache = self._caches.get(spec.storage)

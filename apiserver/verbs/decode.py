@@ -12,6 +12,7 @@ from machinery.errors import BadRequest
 from machinery.objects.gvk import GVK, split_api_version
 from machinery.schema.decode import DecodeError, decode
 from machinery.schema.model import Schema
+from machinery.schema.structural import prune
 
 Object = dict[str, Any]
 
@@ -78,7 +79,12 @@ def normalise(context: RequestContext, obj: Object, kind: GVK, schema: Schema | 
     if schema is None:
         return
     try:
-        unknown = decode(schema, obj)
+        if context.spec.structural is not None and kind == context.spec.gvk:
+            # Wrong types in custom resources are found by validation, in other words.
+            decode(schema.child("metadata") or schema, obj.get("metadata") or {})
+            unknown = prune(schema, obj)
+        else:
+            unknown = decode(schema, obj)
     except DecodeError as error:
         raise _unusable(kind, str(error)) from None
     if not unknown or context.field_validation == "Ignore":

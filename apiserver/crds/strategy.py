@@ -1,0 +1,101 @@
+"""Strategies: of CustomResourceDefinitions, and of the objects that they define."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from apiserver.resources.rules import Rules
+from apiserver.resources.strategy import Strategy
+from machinery.errors import FieldError
+from machinery.objects import conditions
+from machinery.schema.model import Schema
+from machinery.schema.structural import problems, set_defaults
+from machinery.schema.validate import validate
+
+if TYPE_CHECKING:
+    from apiserver.verbs.context import RequestContext
+
+Object = dict[str, Any]
+
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""Holds a definition back until its objects are gone."""
+
+
+class DefinitionStrategy(Rules):
+    """CustomResourceDefinitions. One that is deleted goes when the last of its objects has gone."""
+
+    def prepare_create(self, context: RequestContext, obj: Object) -> None:
+        super().prepare_create(context, obj)
+        stored = [version["name"] for version in obj["spec"].get("versions") or [] if version.get("storage")]
+        obj["status"] = {"storedVersions": stored}
+
+    def prepare_update(self, context: RequestContext, obj: Object, old: Object) -> None:
+        super().prepare_update(context, obj, old)
+        stored = list((obj.get("status") or {}).get("storedVersions") or [])
+        for version in obj["spec"].get("versions") or []:
+            if version.get("storage") and version["name"] not in stored:
+                obj["status"] = {**(obj.get("status") or {}), "storedVersions": [*stored, version["name"]]}
+
+    def validate_create(self, obj: Object) -> list[FieldError]:
+        return super().validate_create(obj) + _structural(obj)
+
+    def holds_back(self, obj: Object) -> bool:
+        """The first request to delete only marks it: its objects are to be found and removed first."""
+        return not obj["metadata"].get("deletionTimestamp")
+
+    def deletion_begins(self, obj: Object) -> None:
+        finalizers = obj["metadata"].get("finalizers") or []
+        if CLEANUP not in finalizers:
+            obj["metadata"]["finalizers"] = [*finalizers, CLEANUP]
+        status = obj["status"] = dict(obj.get("status") or {})
+        status["conditions"] = [
+            *conditions.without(status.get("conditions") or [], "Terminating"),
+            {
+                "type": "Terminating",
+                "status": "True",
+                "lastTransitionTime": obj["metadata"]["deletionTimestamp"],
+                "reason": "InstanceDeletionPending",
+                "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+            },
+        ]
+
+
+class CustomStrategy(Strategy):
+    """The objects of one version of a CustomResourceDefinition: its schema is all the rules there are."""
+
+    allow_unconditional_update = False
+
+    def __init__(self, schema: Schema, *, status: bool, scale: tuple[str, str, str] | None) -> None:
+        """scale: (spec replicas, status replicas, selector) as dotted paths; None without the subresource."""
+        self.schema = schema
+        self.status_subresource = status
+        self.scale_paths = scale
+
+    def default(self, obj: Object) -> None:
+        set_defaults(self.schema, obj)
+
+    def spec_changed(self, obj: Object, old: Object) -> bool:
+        """Without a status subresource everything but metadata is the user's wish."""
+        ignored = {"metadata", "apiVersion", "kind"} | ({"status"} if self.status_subresource else set())
+        return any(obj.get(key) != old.get(key) for key in {*obj, *old} - ignored)
+
+    def validate_create(self, obj: Object) -> list[FieldError]:
+        return validate(self.schema, {key: value for key, value in obj.items() if key != "metadata"})
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return self.validate_create(obj)
+
+
+def _structural(definition: Object) -> list[FieldError]:
+    """What keeps the versions' schemas from being structural."""
+    errors = []
+    for index, version in enumerate(definition["spec"].get("versions") or []):
+        schema = (version.get("schema") or {}).get("openAPIV3Schema")
+        where = f"spec.versions[{index}].schema.openAPIV3Schema"
+        if schema is None:
+            errors.append(FieldError(where, "FieldValueRequired", "Required value: schemas are required"))
+            continue
+        for path, message in problems(schema):
+            reason = "FieldValueForbidden" if message.startswith("Forbidden") else "FieldValueRequired"
+            errors.append(FieldError(f"{where}.{path}" if path else where, reason, message))
+    return errors
