@@ -35,6 +35,7 @@ class Demand:
 
     signature: bytes
     spec: Object
+    """`nodeSelector`, `tolerations` and `affinity.nodeAffinity` of the pod's spec, and nothing else."""
     requests: tuple[tuple[str, int], ...]
     """Non-zero amounts: cpu in thousandths, everything else in units; `pods` is 1."""
     scored_cpu: int
@@ -167,7 +168,11 @@ def _demand(signature: bytes, pod: Object, spec: Object) -> Demand:
     cpu, memory = scored_requests(pod)
     return Demand(
         signature=signature,
-        spec=spec,
+        spec={
+            "nodeSelector": spec.get("nodeSelector"),
+            "tolerations": spec.get("tolerations"),
+            "affinity": {"nodeAffinity": (spec.get("affinity") or {}).get("nodeAffinity")},
+        },
         requests=tuple(sorted((name, amount) for name, amount in amounts.items() if amount)),
         scored_cpu=cpu,
         scored_memory=memory,

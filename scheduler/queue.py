@@ -73,8 +73,8 @@ class SchedulingQueue:
         """A pod to schedule was added or changed. A change of its spec or labels is worth another try."""
         queued = self._pods.get(info.key)
         if queued is None or queued.info.uid != info.uid:
+            self.remove(info.key)
             queued = self._pods[info.key] = Queued(info, now)
-            self._unschedulable.pop(info.key, None)
             self._sort_in(queued, now)
             return
         old, queued.info = queued.info, info

@@ -22,7 +22,6 @@ class Event(Enum):
 
 HINTS: Mapping[str, frozenset[Event]] = {
     "NodeUnschedulable": frozenset({Event.NODE_ADDED, Event.NODE_TAINTS}),
-    "NodeName": frozenset({Event.NODE_ADDED}),
     "TaintToleration": frozenset({Event.NODE_ADDED, Event.NODE_TAINTS}),
     "NodeAffinity": frozenset({Event.NODE_ADDED, Event.NODE_LABELS}),
     "NodePorts": frozenset({Event.NODE_ADDED, Event.POD_GONE}),

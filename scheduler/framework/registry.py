@@ -20,7 +20,6 @@ from scheduler.plugins.balancedallocation import NodeResourcesBalancedAllocation
 from scheduler.plugins.imagelocality import ImageLocality
 from scheduler.plugins.interpodaffinity import InterPodAffinity
 from scheduler.plugins.nodeaffinity import NodeAffinity
-from scheduler.plugins.nodename import NodeName
 from scheduler.plugins.nodeports import NodePorts
 from scheduler.plugins.noderesources import NodeResourcesFit
 from scheduler.plugins.nodeunschedulable import NodeUnschedulable
@@ -47,7 +46,6 @@ NO_LISTERS = Listers(nothing, nothing, nothing)
 
 PLUGINS: Mapping[str, tuple[Callable[[Listers], Any], int]] = {
     "NodeUnschedulable": (lambda _: NodeUnschedulable(), 0),
-    "NodeName": (lambda _: NodeName(), 0),
     "TaintToleration": (lambda _: TaintToleration(), 3),
     "NodeAffinity": (lambda _: NodeAffinity(), 2),
     "NodePorts": (lambda _: NodePorts(), 0),
@@ -62,8 +60,9 @@ PLUGINS: Mapping[str, tuple[Callable[[Listers], Any], int]] = {
     "ImageLocality": (lambda _: ImageLocality(), 1),
 }
 
-OTHERS = frozenset({"PrioritySort", "DefaultBinder", "DefaultPreemption", "SchedulingGates"})
-"""Names of upstream's plugins that are parts of the queue, the binder and the cycle here."""
+OTHERS = frozenset({"PrioritySort", "DefaultBinder", "DefaultPreemption", "SchedulingGates", "NodeName"})
+"""Names of upstream's plugins that are parts of the queue, the binder and the cycle here (a pod that names its node
+is on it: nobody schedules it)."""
 
 
 @dataclass(frozen=True, slots=True)

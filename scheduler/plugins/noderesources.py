@@ -44,7 +44,7 @@ class NodeResourcesFit:
     def score(self, demand: Demand, columns: Columns, at: Places) -> Floats | None:
         """Least allocated: the mean over cpu and memory of the share that stays free.
 
-        Not rounded to whole points as upstream, which then draws lots: so even a small pod sends the next one elsewhere.
+        Not rounded to whole points as upstream, which then draws lots: even a small pod sends the next one elsewhere.
         """
         cpu, memory = columns.allocatable["cpu"][at], columns.allocatable["memory"][at]
         free_cpu = np.maximum(cpu - columns.scored_cpu[at] - demand.scored_cpu, 0)
