@@ -1,0 +1,116 @@
+"""Pods: what a new one must be, and what may change about it."""
+
+from typing import Any
+
+import pytest
+
+from apiserver.resources.validation import pods as rules
+from tests.unit.apiserver.resources.builders import (
+    POD,
+    context,
+    create_errors,
+    golden,
+    make,
+    row,
+    said,
+    update_errors,
+    updated,
+)
+
+
+def container(fields: str) -> str:
+    return f"spec: {{containers: [{{name: web, image: 'nginx:1', {fields}}}]}}"
+
+
+CASES = golden("validation/pods.yaml")
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_create(case: dict[str, Any]) -> None:
+    assert create_errors(POD, case["change"]) == case["errors"]
+
+
+CHANGEABLE = (
+    "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
+    "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
+    "previously negative)"
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param("spec: {containers: [{name: web, image: 'nginx:2', imagePullPolicy: IfNotPresent}]}", id="image"),
+        pytest.param("spec: {activeDeadlineSeconds: 5}", id="deadline"),
+        pytest.param("spec: {tolerations: [{key: a, operator: Exists}]}", id="toleration"),
+        pytest.param("metadata: {labels: {a: b}}", id="labels"),
+    ],
+)
+def test_what_may_change(change: str) -> None:
+    assert update_errors(POD, change) == []
+
+
+def test_the_rest_of_the_spec_stays() -> None:
+    (text,) = update_errors(POD, "spec: {nodeSelector: {a: b}}")
+    head, _, difference = text.partition("\n")
+    assert head == f"spec: Forbidden: pod updates may not change fields other than {CHANGEABLE}"
+    assert '+   "nodeSelector": {' in difference
+
+
+def test_containers_stay() -> None:
+    assert update_errors(POD, "spec: {containers: [{name: web, image: a}, {name: b, image: b}]}") == [
+        "spec.containers: Forbidden: pod updates may not add or remove containers"
+    ]
+
+
+def test_gated_pods_may_still_choose_their_nodes() -> None:
+    old = make(POD, "spec: {schedulingGates: [{name: example.com/wait}]}")
+    new = updated(old, "spec: {nodeSelector: {a: b}}")
+    assert row(old).strategy.validate_update(new, old) == []
+    more = updated(old, "spec: {schedulingGates: [{name: example.com/wait}, {name: example.com/more}]}")
+    assert said(row(old).strategy.validate_update(more, old)) == [
+        "spec.schedulingGates[1]: Forbidden: only deletion is allowed, but found new scheduling gate 'example.com/more'"
+    ]
+
+
+def test_ephemeral_containers_are_added_and_stay() -> None:
+    strategy = row(make(POD)).strategy
+    assert create_errors(POD, "spec: {ephemeralContainers: [{name: e, image: a}]}") == [
+        "spec.ephemeralContainers: Forbidden: cannot be set on create"
+    ]
+    old = make(POD)
+    asked = make(POD, "spec: {nodeSelector: {a: b}, ephemeralContainers: [{name: e, image: a}]}")
+    strategy.prepare_subresource(context(old, subresource="ephemeralcontainers"), asked, old)
+    assert "nodeSelector" not in asked["spec"]
+    assert strategy.validate_subresource("ephemeralcontainers", asked, old) == []
+    gone = make(POD)
+    strategy.prepare_subresource(context(old, subresource="ephemeralcontainers"), gone, asked)
+    assert said(strategy.validate_subresource("ephemeralcontainers", gone, asked)) == [
+        'spec.ephemeralContainers: Forbidden: existing ephemeral containers "e" may not be removed\n'
+    ]
+
+
+def test_a_resize_changes_resources_and_nothing_else() -> None:
+    old = make(POD, container("resources: {requests: {cpu: 1}}"))
+    asked = make(POD, container("resources: {requests: {cpu: 2}}, workingDir: /tmp"))
+    strategy = row(old).strategy
+    strategy.prepare_subresource(context(old, subresource="resize"), asked, old)
+    assert asked["spec"]["containers"][0]["resources"] == {"requests": {"cpu": "2"}}
+    assert "workingDir" not in asked["spec"]["containers"][0]
+    assert asked["metadata"]["generation"] == 2
+    assert strategy.validate_subresource("resize", asked, old) == []
+
+
+def test_a_resize_keeps_the_quality_of_service() -> None:
+    old = make(POD, container("resources: {requests: {cpu: 1}}"))
+    asked = make(POD, container("resources: {}"))
+    assert said(row(old).strategy.validate_subresource("resize", asked, old)) == [
+        'spec: Invalid value: "BestEffort": Pod QOS Class may not change as a result of resizing'
+    ]
+
+
+def test_warnings() -> None:
+    twice = make(POD, container("env: [{name: A, value: x}, {name: A, value: y}]"))
+    assert rules.pod_warnings(twice) == [
+        'spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply'
+    ]
