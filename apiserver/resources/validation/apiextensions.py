@@ -94,10 +94,9 @@ def _versions(versions: list[Object]) -> Errors:
         seen.add(name)
         errors += text(f"{at}.name", name, is_dns_1035_label)
         schema = (version.get("schema") or {}).get("openAPIV3Schema")
-        if schema is None:
-            errors.append(FieldError.required(f"{at}.schema.openAPIV3Schema", "schemas are required"))
-        elif schema.get("type") != "object":
-            errors.append(_root_type(f"{at}.schema.openAPIV3Schema.type", schema.get("type")))
+        if schema and schema.get("type") not in (None, "", "object"):
+            at_root = f"{at}.schema.openAPIV3Schema.type"
+            errors.append(FieldError.invalid(at_root, schema["type"], "must be object at the root"))
         for column_at, column in indexed(f"{at}.additionalPrinterColumns", version.get("additionalPrinterColumns")):
             errors += required(f"{column_at}.name", column.get("name"))
             errors += one_of(f"{column_at}.type", column.get("type"), _COLUMN_TYPES)
@@ -119,12 +118,6 @@ def _versions(versions: list[Object]) -> Errors:
             FieldError.invalid("spec.versions", names, "must have exactly one version marked as storage version")
         )
     return errors
-
-
-def _root_type(path: str, kind: str | None) -> FieldError:
-    if not kind:
-        return FieldError.required(path, "must not be empty at the root")
-    return FieldError.invalid(path, kind, "must be object at the root")
 
 
 def _scale(path: str, scale: Mapping[str, Any]) -> Errors:
