@@ -5,6 +5,7 @@ The same calls and errors as `grpc.ApiClient`; importing it imports aiohttp. One
 
 from __future__ import annotations
 
+import io
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -36,6 +37,7 @@ _REASONS = {
     406: "NotAcceptable", 409: "Conflict", 410: "Expired", 413: "RequestEntityTooLarge", 415: "UnsupportedMediaType",
     422: "Invalid", 429: "TooManyRequests", 501: "NotImplemented", 503: "ServiceUnavailable", 504: "Timeout",
 }  # fmt: skip
+_PIECEWISE_FROM = 512 * 1024
 _WATCH_LINE = 8 * 1024 * 1024
 """The longest event: an object may be 3 MiB, and bookkeeping and escapes come on top."""
 
@@ -330,7 +332,8 @@ class RestClient:
                 method,
                 self._server + url,
                 params={key: value for key, value in (query or {}).items() if value},
-                data=body,
+                # aiohttp warns of large bytes, because writing them takes long; a file it writes in pieces.
+                data=body if body is None or len(body) < _PIECEWISE_FROM else io.BytesIO(body),
                 headers=extra,
                 timeout=aiohttp.ClientTimeout(total=None) if endless else self._timeout,
                 server_hostname=self._server_name,
