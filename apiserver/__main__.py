@@ -1,0 +1,60 @@
+"""`python -m apiserver`: an API server as a process of its own, over a store that speaks etcd v3."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from actors import Actor, ChildSpec, Supervisor, SystemClock
+from actors.runner import run
+from apiserver.app import ApiServer
+from apiserver.config import Config
+from apiserver.flags import Flags
+from machinery.process import logs, settings
+from machinery.process.tls import TlsFiles, channel_credentials
+
+PROG = "apiserver"
+USAGE_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until a signal; returns the exit code: 0 after an ordered end, 1 when it cannot run, 2 for bad flags."""
+    flags = settings.parse(Flags, arguments, prog=PROG, description="Serves the Kubernetes API.")
+    try:
+        config = flags.config()
+        target, files = flags.store()
+        if files is not None:
+            files.read()
+        logs.setup(flags.log_level)
+    except (OSError, ValueError) as error:
+        print(f"{PROG}: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    return run(ChildSpec("root", lambda: _Root(config, target, files)), clock=SystemClock(), name=PROG)
+
+
+class _Root(Supervisor):
+    """Makes the application inside the event loop, which its channel belongs to."""
+
+    def __init__(self, config: Config, target: str, files: TlsFiles | None) -> None:
+        from machinery.rpc.grpc_channel import GrpcChannel  # imports grpc, after the flags are known to be good
+
+        credentials = channel_credentials(files.read()) if files is not None else None
+        app = ApiServer(config, clock=SystemClock(), etcd=GrpcChannel(target, credentials=credentials))
+        super().__init__([app.spec(), ChildSpec("announce", lambda: _Announcer(app))])
+
+
+class _Announcer(Actor):
+    """Says on standard output where the API is served, once it is: scripts wait for that line."""
+
+    def __init__(self, app: ApiServer) -> None:
+        self._app = app
+
+    async def setup(self) -> None:
+        await self._app.ready()
+        addresses = [f"https://{self._app.config.bind_address}:{self._app.rest_port}"]
+        addresses += [f"{name}={address}" for name, address in self._app.grpc_addresses.items() if address]
+        print(f"{PROG} ready {' '.join(addresses)}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
