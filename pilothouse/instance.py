@@ -1,4 +1,4 @@
-"""What is known on this machine of a cluster that `pilot up` runs: a record file per name, held by a lock.
+"""What is known on this machine of what `pilot up`, `init` and `join` run: a record file per name, held by a lock.
 
 The record is there while the cluster is; the lock says whether the process that wrote it still lives, so that a record
 left behind by a crash is told from a running cluster. Directory: `$PILOTHOUSE_HOME`, else
@@ -31,8 +31,9 @@ class InstanceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A running cluster."""
+    """A running cluster, control plane or node. command: what started it: up, init or join."""
 
+    command: str
     name: str
     pid: int
     server: str
