@@ -43,8 +43,8 @@ from nodeagent.runtime.model import NOTHING, Container, Observed, State
 
 Object = dict[str, Any]
 
-SLOW_PASS = 0.2
-"""Seconds after which a pass that is still at work tells the API how far it is."""
+SLOW_STEP = 0.5
+"""Seconds after which a pass that still waits for the same thing tells the API how far it is."""
 REFRESH = 60.0
 """Seconds between looks at volumes whose content may change."""
 FIRST_RETRY, LAST_RETRY = 0.25, 120.0
@@ -109,9 +109,12 @@ class PodWorker(Actor):
         self._interruptible = False
         self._said: Object | None = None
         self._said_version = 0
-        self._writing = False
+        self._quiet = asyncio.Event()  # clear while a status is being written
+        self._quiet.set()
         self._timer: Timer | None = None
         self._retry = 0.0
+        self._progress_at = 0.0
+        self._slow: Timer
         self._sandbox_config: Any = None
         self._volumes: Mapping[str, Path] | None = None
         self._volumes_at = 0.0
@@ -150,13 +153,15 @@ class PodWorker(Actor):
         """A newer state of the pod. Our own writes come back this way and change nothing."""
         old, self._pod = self._pod, pod
         version = int(meta.resource_version(pod) or 0)
-        if self._writing:
+        if not self._quiet.is_set():
             pass  # this may be the echo of what is being written: `_write_status` finds out when it has the answer
         elif version < self._said_version and self._said is not None:
             self._pod = {**pod, "status": self._said}  # older than what we wrote since
         elif version > self._said_version and pods.status(pod) != pods.status(old):
             self._said = None  # somebody else wrote the status: ours has to be compared again
             self._kick()
+        elif version == self._said_version and pods.status(pod) == self._said:
+            self._said = pods.status(pod)  # one copy is enough
         if meta.is_deleting(pod):
             self._give_up_waiting()
         if pods.spec(old) != pods.spec(pod) or _identity(old) != _identity(pod):
@@ -197,7 +202,8 @@ class PodWorker(Actor):
         self._pass = self.spawn(self._run(), name="pass")
 
     async def _run(self) -> None:
-        slow = self.clock.call_later(SLOW_PASS, self._tell_progress)
+        self._progress()
+        self._slow = self.clock.call_later(SLOW_STEP, self._tell_slow)
         try:
             while True:
                 self._again = False
@@ -208,20 +214,29 @@ class PodWorker(Actor):
             if not self._giving_up:
                 raise
         finally:
-            slow.cancel()
+            self._slow.cancel()
             self._pass = None
             self._sandbox_config = None
         if self._giving_up:
             self._giving_up = False
             self._kick()
 
-    def _tell_progress(self) -> None:
-        if self.ref.alive:
+    def _progress(self) -> None:
+        """Something was done. On a busy machine a pass may be long without any of its steps being slow."""
+        self._progress_at = self.clock.monotonic()
+
+    def _tell_slow(self) -> None:
+        left = self._progress_at + SLOW_STEP - self.clock.monotonic()
+        if left > 0.001:
+            self._slow = self.clock.call_later(left, self._tell_slow)
+        elif self.ref.alive:
             self.ref.tell_nowait(Tell())
 
     async def _step(self) -> None:
         try:
+            self._progress()
             await self._observe()
+            self._progress()
             if self._gone or meta.is_deleting(self._pod):
                 await self._terminate()
                 return
@@ -286,7 +301,9 @@ class PodWorker(Actor):
                 await self._act(plan)
             else:
                 break
+            self._progress()
             await self._observe()
+            self._progress()
             if self._gone or meta.is_deleting(self._pod):
                 self._again = True
                 return
@@ -458,9 +475,7 @@ class PodWorker(Actor):
 
     async def _write_status(self) -> None:
         """Tell the API what is so, when that changed."""
-        if self._writing:
-            self._again = True
-            return
+        await self._quiet.wait()
         if self._gone:
             return
         view = statuses.View(self._observed, self._memory, self._waiting)
@@ -470,7 +485,7 @@ class PodWorker(Actor):
         patch = status_patch(self._uid, pods.status(self._pod), status)
         if patch is None:
             return
-        self._writing = True
+        self._quiet.clear()
         try:
             answer = await self._node.client.patch(
                 PODS,
@@ -489,7 +504,7 @@ class PodWorker(Actor):
             self._look_after(self._next_retry())
             return
         finally:
-            self._writing = False
+            self._quiet.set()
         self._said = status
         self._said_version = int(meta.resource_version(answer) or 0)
         held = int(meta.resource_version(self._pod) or 0)
