@@ -68,7 +68,8 @@ class Clock(Protocol):
     def patience(self, seconds: float | None) -> AbstractAsyncContextManager[Timeout]:
         """A timeout against code that hangs, in real time whatever the clock.
 
-        It guards ordered stops: nobody moves a virtual clock while a test ends, so there the limit is real and short.
+        It guards ordered stops. Nobody moves a virtual clock while a test ends, so there it also ends as soon as it is
+        clear that only time could help.
         """
 
 
@@ -144,12 +145,51 @@ class _VirtualTimeout:
         self._timeout.reschedule(float("-inf"))
 
 
+class _Patience:
+    """A real timeout that gives up early: when the loop is idle and no outside work is under way, only time could help."""
+
+    def __init__(self, clock: VirtualClock, seconds: float | None) -> None:
+        self._clock = clock
+        self._timeout = asyncio.timeout(seconds)
+        self._look: asyncio.TimerHandle | None = None
+
+    def expired(self) -> bool:
+        return self._timeout.expired()
+
+    async def __aenter__(self) -> _Patience:
+        await self._timeout.__aenter__()
+        self._look_later()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+        await self._timeout.__aexit__(kind, error, trace)
+
+    def _look_later(self) -> None:
+        self._look = asyncio.get_running_loop().call_later(self._clock.GRACE, self._start_look)
+
+    def _start_look(self) -> None:
+        self._clock.quiescence(time.monotonic() + self._clock.GRACE).add_done_callback(self._looked)
+
+    def _looked(self, idle: asyncio.Future[None]) -> None:
+        if self._look is None:
+            return  # the block has ended
+        if idle.cancelled() or idle.exception() is not None or self._clock.outside_work:
+            self._look_later()
+        else:
+            self._timeout.reschedule(float("-inf"))
+
+
 class VirtualClock:
     """A clock that moves only when told to; belongs to one event loop."""
 
     QUIET_ROUNDS = 2  # empty run queue before and after one poll of the selector
     BLIND_ROUNDS = 64  # for loops that do not show their run queue (uvloop)
-    GRACE = 0.5  # seconds of real time that ``patience`` allows at most
+    GRACE = 0.5  # seconds of real time after which ``patience`` looks whether anything still goes on
 
     def __init__(self, start: datetime | None = None) -> None:
         self._start = start or datetime(2026, 1, 1, tzinfo=UTC)
@@ -209,7 +249,7 @@ class VirtualClock:
                 self._outside_done = None
 
     def patience(self, seconds: float | None) -> AbstractAsyncContextManager[Timeout]:
-        return asyncio.timeout(self.GRACE if seconds is None else min(seconds, self.GRACE))
+        return _Patience(self, seconds)
 
     def next_timer(self) -> float | None:
         """Seconds from now until the earliest timer; None when nobody waits for time."""
@@ -253,13 +293,22 @@ class VirtualClock:
 
     async def _quiescent(self, by: float) -> None:
         """Wait until the run queue is empty; concurrent callers share one probe."""
+        await asyncio.shield(self.quiescence(by))
+
+    def quiescence(self, by: float) -> asyncio.Future[None]:
+        """Done when the run queue is empty; fails with ``TimeoutError`` when it is not by then (``time.monotonic``)."""
         if self._settling is None or self._settling.done():
             loop = asyncio.get_running_loop()
             self._settling = loop.create_future()
             self._quiet = 0
             self._settle_by = by
             loop.call_soon(self._probe)
-        await asyncio.shield(self._settling)
+        return self._settling
+
+    @property
+    def outside_work(self) -> bool:
+        """Whether marked outside work is under way."""
+        return bool(self._outside)
 
     def _probe(self) -> None:
         """One turn of the loop. Other clocks' probes in the run queue are not work."""

@@ -27,7 +27,7 @@ class DynamicSupervisor(Supervisor):
 
         Raises ``ValueError`` for a name in use and ``DeadRef`` when the supervisor does not run.
         """
-        if self._cell is None or self._cell.state is not State.RUNNING:
+        if self._cell is None or self._cell.state not in (State.STARTING, State.RUNNING):
             raise DeadRef(spec.name if self._cell is None else self.path)
         if spec.name in self._cells:
             raise ValueError(f"a child named {spec.name!r} exists under {self.path}")

@@ -175,3 +175,16 @@ async def test_cancelled_timers_do_not_fire() -> None:
 async def test_time_does_not_run_backwards() -> None:
     with pytest.raises(ValueError, match="backwards"):
         await VirtualClock().advance(seconds=-1)
+
+
+async def test_patience_waits_for_what_goes_on_and_gives_up_on_what_only_time_could_end() -> None:
+    clock = VirtualClock()
+    clock.GRACE = 0.02
+    with clock.external("a slow disk"):
+        async with clock.patience(5):
+            await asyncio.sleep(0.1)
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(TimeoutError):
+        async with clock.patience(5):
+            await clock.sleep(3600)
+    assert asyncio.get_running_loop().time() - began < 2

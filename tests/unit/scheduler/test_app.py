@@ -17,7 +17,7 @@ from etcdlite.app import EtcdLite
 from etcdlite.config import Config as StoreConfig
 from machinery.client.api import Client, DeleteOptions, Object, PatchType
 from machinery.client.grpc import ApiClient
-from machinery.client.resources import EVENTS, NODES, PODS, SERVICE_ACCOUNTS
+from machinery.client.resources import EVENTS, LEASES, NODES, PODS, SERVICE_ACCOUNTS
 from machinery.errors import AlreadyExists, NotFound
 from machinery.objects import conditions
 from machinery.objects.gvk import GVR
@@ -269,3 +269,12 @@ async def test_a_crash_of_the_cycle_loses_nothing() -> None:
         assert await c.node_of("waits") == ""
         await c.client.delete(PODS, "first", namespace="default", options=DeleteOptions(grace_period_seconds=0))
         await c.until_on("waits", "a")
+
+
+async def test_with_leader_election_the_leader_schedules() -> None:
+    async with cluster(leader_elect=True, identity="me") as c:
+        await c.add_node(node("a"))
+        await c.add_pod(pod("p"))
+        await c.until_on("p", "a")
+        lease = await c.client.get(LEASES, "kube-scheduler", namespace="kube-system")
+        assert lease["spec"]["holderIdentity"] == "me"
