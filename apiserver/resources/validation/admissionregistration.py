@@ -125,14 +125,14 @@ def _webhook(path: str, webhook: Mapping[str, Any]) -> Errors:
 def client_config(path: str, config: Mapping[str, Any]) -> Errors:
     """Where a webhook is: a URL or a service, one of them."""
     url, service = config.get("url"), config.get("service")
-    if (url is None) == (service is None):
+    if url is not None and service is None:
+        if url.startswith("https://"):
+            return []
+        scheme = url.partition("://")[0] if "://" in url else ""
+        message = "'https' is the only allowed URL scheme; desired format: https://host[/path]"
+        return [FieldError.invalid(f"{path}.url", scheme, message)]
+    if service is None or url is not None:
         return [FieldError.required(path, "exactly one of url or service is required")]
-    if service is None:
-        if not url.startswith("https://"):
-            scheme = url.partition("://")[0] if "://" in url else ""
-            message = "'https' is the only allowed URL scheme; desired format: https://host[/path]"
-            return [FieldError.invalid(f"{path}.url", scheme, message)]
-        return []
     errors = required(f"{path}.service.name", service.get("name"))
     errors += required(f"{path}.service.namespace", service.get("namespace"))
     errors += port_number(f"{path}.service.port", service.get("port", 443))
