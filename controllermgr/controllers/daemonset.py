@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from controllermgr.controllers import daemonset_plan as plan
+from controllermgr.controllers.daemonset_backoff import Backoff
 from controllermgr.controllers.history import Historian, History
 from controllermgr.controllers.pod_control import NamespaceEnds, PodControl, owner_or_suitors
 from machinery.client.api import Object
@@ -58,12 +59,14 @@ class DaemonSets:
         self._control = PodControl(context.client, context.recorder, self._expectations)
         revisions = context.informers.store(CONTROLLER_REVISIONS)
         self._historian = Historian(context.client, revisions, label=plan.HASH_LABEL)
+        self._backoff = Backoff()
 
     async def reconcile(self, key: str) -> Outcome:
         daemon_set = self._sets.get(key)
         if daemon_set is None:
             self._expectations.forget(key)
             self._own_writes.forget(key)
+            self._backoff.sweep(self._clock.monotonic())
             return DONE
         if meta.is_deleting(daemon_set) or not self._own_writes.satisfied(key):
             return DONE
@@ -80,29 +83,44 @@ class DaemonSets:
         digest = meta.label(history.current, plan.HASH_LABEL) or ""
         claimed = await self._claimer.claim(daemon_set, selector)
         pods, nodes = plan.by_node(claimed), list(self._nodes.values())
-        failure: ApiError | None = None
+        failure, left = None, 0.0
         if self._expectations.satisfied(key):
-            failure = await self._act(daemon_set, nodes, pods, digest)
+            failure, left = await self._act(daemon_set, nodes, pods, digest)
             await self._clean_up(daemon_set, history, claimed)
         await self._write_status(daemon_set, nodes, pods, digest, history)
         if failure is not None:
             raise failure
-        wait = plan.next_look(daemon_set, claimed, self._clock.now())
-        return DONE if wait is None else RequeueAfter(wait)
+        waits = [each for each in (left, plan.next_look(daemon_set, claimed, self._clock.now())) if each]
+        return RequeueAfter(min(waits)) if waits else DONE
 
     async def _act(
         self, daemon_set: Object, nodes: Sequence[Object], pods: Mapping[str, Sequence[Object]], digest: str
-    ) -> ApiError | None:
+    ) -> tuple[ApiError | None, float]:
+        """Make and remove pods. Answers what failed, and the seconds until failed daemons are looked at again."""
         now = self._clock.now()
         wanted = plan.place(daemon_set, nodes, pods, digest, now)
         if not wanted.create and not wanted.delete and plan.is_rolling(daemon_set):
             wanted = plan.roll(daemon_set, nodes, pods, digest, now)
+        left, lying = self._leave_lying(daemon_set, wanted.failed, digest)
+        doomed = [each for each in wanted.delete if meta.uid(each) not in lying]
         for each in wanted.failed:
+            if meta.uid(each) in lying:
+                continue
             message = f"Found failed daemon pod {meta.key(each)} on node {plan.target_node(each)}, will try to kill it"
             self._recorder.warning(daemon_set, "FailedDaemonPod", message)
         failure = await self._create(daemon_set, wanted.create[:BURST], digest)
-        _, error = await all_at_once([self._control.delete(daemon_set, each) for each in wanted.delete[:BURST]])
-        return failure or error
+        _, error = await all_at_once([self._control.delete(daemon_set, each) for each in doomed[:BURST]])
+        return failure or error, left
+
+    def _leave_lying(self, daemon_set: Object, failed: Sequence[Object], digest: str) -> tuple[float, set[str]]:
+        """Which failed pods are not replaced yet, by uid, and seconds until the first of them is."""
+        now = self._clock.monotonic()
+        waits = {
+            meta.uid(each): self._backoff.due(f"{meta.uid(daemon_set)}/{digest}/{plan.target_node(each)}", now)
+            for each in failed
+        }
+        lying = {uid: wait for uid, wait in waits.items() if wait > 0}
+        return min(lying.values(), default=0.0), set(lying)
 
     async def _create(self, daemon_set: Object, names: Sequence[str], digest: str) -> ApiError | None:
         spec = plan.pod_spec(workload.template(daemon_set))

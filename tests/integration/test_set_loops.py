@@ -123,6 +123,20 @@ async def test_daemon_update_replaces_one_node_after_the_other() -> None:
         assert (status["updatedNumberScheduled"], status["observedGeneration"]) == (2, 2)
 
 
+async def test_failing_daemons_are_replaced_more_and_more_slowly() -> None:
+    async with stage() as on:
+        await _node(on, "a")
+        await on.create(DAEMON_SETS, workload("DaemonSet"))
+        await on.play("Failed")  # the first is replaced at once
+        (first,) = await on.pods()
+        await on.play("Failed")
+        assert await on.pods() == []
+        await on.advance(seconds=1.5)
+        (second,) = await on.pods()
+        assert meta.uid(second) != meta.uid(first)
+        assert (await on.reasons("DaemonSet")).count("FailedDaemonPod") == 2
+
+
 async def test_old_revisions_are_forgotten_beyond_the_limit() -> None:
     async with stage() as on:
         await on.create(DAEMON_SETS, workload("DaemonSet", revisionHistoryLimit=1))
