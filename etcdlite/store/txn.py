@@ -159,19 +159,22 @@ def _touched(path: Path) -> Iterator[KeyRange]:
 
 
 def _check(state: Mvcc, writing: Writing, path: Path) -> None:
+    """Puts first, then ranges, as etcd: the order decides which of two refusals is told."""
     for op in _operations(path):
-        kind = op.WhichOneof("request")
-        if kind == "request_range":
-            query = query_of(op.request_range)
-            revision = state.check_revision(query.revision, writing.seen)
-            if revision != writing.seen and not query.count_only:
-                writing.range(query)  # a read of history depends on nothing here: only its records must be in memory
-        elif kind == "request_put":
-            request = op.request_put
-            if request.lease and request.lease not in state.leases:
-                raise LeaseNotFound
-            if (request.ignore_value or request.ignore_lease) and writing.current(request.key) is None:
-                raise KeyNotFound
+        if not op.HasField("request_put"):
+            continue
+        request = op.request_put
+        if (request.ignore_value or request.ignore_lease) and writing.current(request.key) is None:
+            raise KeyNotFound
+        if request.lease and request.lease not in state.leases:
+            raise LeaseNotFound
+    for op in _operations(path):
+        if not op.HasField("request_range"):
+            continue
+        query = query_of(op.request_range)
+        revision = state.check_revision(query.revision, writing.seen)
+        if revision != writing.seen and not query.count_only:
+            writing.range(query)  # a read of history depends on nothing here: only its records must be in memory
 
 
 def _apply(state: Mvcc, writing: Writing, path: Path) -> TxnResult:

@@ -190,19 +190,25 @@ class Working:
         return all(tests[c.result](getattr(kv, actual)) for kv in found)
 
     def precheck(self, path: Any) -> None:
-        """What would fail half way fails before anything is applied, against the state before."""
-        _, ops, nested = path
-        for op, inner in zip(ops, nested, strict=True):
-            if inner is not None:
-                self.precheck(inner)
-            elif op.HasField("request_range"):
-                self.check(op.request_range.revision)
-            elif op.HasField("request_put"):
+        """What would fail half way fails before anything is applied, against the state before: puts, then ranges."""
+        for op in self.operations(path):
+            if op.HasField("request_put"):
                 r = op.request_put
-                if r.lease and r.lease not in self.spec.leases:
-                    raise NO_LEASE
                 if (r.ignore_value or r.ignore_lease) and r.key not in self.state:
                     raise NOT_FOUND
+                if r.lease and r.lease not in self.spec.leases:
+                    raise NO_LEASE
+        for op in self.operations(path):
+            if op.HasField("request_range"):
+                self.check(op.request_range.revision)
+
+    def operations(self, path: Any) -> Iterator[Any]:
+        _, ops, nested = path
+        for op, inner in zip(ops, nested, strict=True):
+            if inner is None:
+                yield op
+            else:
+                yield from self.operations(inner)
 
     def apply(self, path: Any) -> Any:
         holds, ops, nested = path
