@@ -146,7 +146,7 @@ class _VirtualTimeout:
 
 
 class _Patience:
-    """A real timeout that gives up early: when the loop is idle and no outside work is under way, only time could help."""
+    """A real timeout that gives up early: when the loop is idle and no outside work goes on, only time could help."""
 
     def __init__(self, clock: VirtualClock, seconds: float | None) -> None:
         self._clock = clock

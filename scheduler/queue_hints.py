@@ -27,6 +27,7 @@ HINTS: Mapping[str, frozenset[Event]] = {
     "NodePorts": frozenset({Event.NODE_ADDED, Event.POD_GONE}),
     "NodeResourcesFit": frozenset({Event.NODE_ADDED, Event.NODE_ALLOCATABLE, Event.POD_GONE}),
     "VolumeBinding": frozenset({Event.NODE_ADDED, Event.NODE_LABELS, Event.STORAGE}),
+    "DynamicResources": frozenset(),
     "PodTopologySpread": frozenset(
         {
             Event.NODE_ADDED,

@@ -17,6 +17,7 @@ from scheduler.framework.interfaces import (
     RelationScore,
 )
 from scheduler.plugins.balancedallocation import NodeResourcesBalancedAllocation
+from scheduler.plugins.dynamicresources import DynamicResources
 from scheduler.plugins.imagelocality import ImageLocality
 from scheduler.plugins.interpodaffinity import InterPodAffinity
 from scheduler.plugins.nodeaffinity import NodeAffinity
@@ -54,6 +55,7 @@ PLUGINS: Mapping[str, tuple[Callable[[Listers], Any], int]] = {
         lambda listers: VolumeBinding(claims=listers.claims, volumes=listers.volumes, classes=listers.storage_classes),
         0,
     ),
+    "DynamicResources": (lambda _: DynamicResources(), 0),
     "PodTopologySpread": (lambda _: PodTopologySpread(), 2),
     "InterPodAffinity": (lambda _: InterPodAffinity(), 2),
     "NodeResourcesBalancedAllocation": (lambda _: NodeResourcesBalancedAllocation(), 1),

@@ -203,6 +203,13 @@ def test_claims(claim: dict[str, Any] | None, mode: str, says: str) -> None:
     assert world.where(pod("p", volumes=volumes)) == says
 
 
+def test_claims_for_devices_are_not_served() -> None:
+    asked = pod("p", resourceClaims=[{"name": "gpu", "resourceClaimName": "my-gpu"}])
+    assert World(node("a")).where(asked) == (
+        '0/1 nodes are available: resource claim "my-gpu" cannot be allocated: resource.k8s.io is not served.'
+    )
+
+
 def test_plugins_can_be_left_out_by_name() -> None:
     assert World(node("a", taints=[NO_SCHEDULE]), disabled=("TaintToleration",)).fitting(pod("p")) == {"a"}
     with pytest.raises(BadConfig, match="unknown plugin 'TaintTolerations'"):
