@@ -24,16 +24,13 @@ MAX_UPDATE_MANAGERS = 10
 """More managers than this that only update are merged, the oldest first, under one name."""
 _ANCIENT = "ancient-changes"
 _BEFORE_FIRST_APPLY = "before-first-apply"
-_UNOWNED = (
-    ("f:apiVersion",),
-    ("f:kind",),
-    *(
-        ("f:metadata", f"f:{name}")
-        for name in (
-            "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
-            "resourceVersion",
-        )
-    ),
+_UNOWNED = frozenset({"f:apiVersion", "f:kind", fieldset.MEMBER})
+_UNOWNED_METADATA = frozenset(
+    f"f:{name}"
+    for name in (
+        "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
+        "resourceVersion",
+    )
 )  # fmt: skip
 """Fields that the server fills in or that name the object: nobody owns them."""
 
@@ -194,12 +191,14 @@ def _yield_fields(others: Managers, comparison: typed.Comparison, ignore: Iterab
 
 
 def _owned_fields(fields: FieldSet, ignore: Iterable[Path]) -> FieldSet:
-    for path in (*_UNOWNED, *ignore):
-        fields = fieldset.without_below(fields, path)
-    fields = {key: sub for key, sub in fields.items() if key != fieldset.MEMBER}
-    if not fields.get("f:metadata", True):  # only the server's own fields were in it
-        del fields["f:metadata"]
-    return fields
+    owned = {key: sub for key, sub in fields.items() if key not in _UNOWNED}
+    if (metadata := owned.get("f:metadata")) is not None:
+        owned["f:metadata"] = {key: sub for key, sub in metadata.items() if key not in _UNOWNED_METADATA}
+        if not owned["f:metadata"]:
+            del owned["f:metadata"]
+    for path in ignore:
+        owned = fieldset.without_below(owned, path)
+    return owned
 
 
 def _capped(managers: Managers) -> Managers:

@@ -134,8 +134,8 @@ def _compare_members(pairs: dict[str, tuple[Schema | None, Any, Any]]) -> Compar
     changed: FieldSet = {}
     removed: FieldSet = {}
     for element, (schema, before, after) in pairs.items():
-        if before is after:
-            continue
+        if before is after or (isinstance(before, dict | list) and before == after):
+            continue  # most of an object stays as it is, and comparing dicts is cheaper than walking them
         below = compare(schema, before, after)
         is_item = not element.startswith("f:")
         if below.changed:
