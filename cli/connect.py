@@ -20,8 +20,10 @@ HINT = (
 )
 
 
-def connect(config: KubeConfig, flags: Parsed) -> Channel:
-    """A channel to the gRPC API of the chosen context, with its credentials. Raises CliError saying what is missing."""
+def connect(config: KubeConfig, flags: Parsed, *, units: bool = False) -> Channel:
+    """A channel to the gRPC API of the chosen context (or to where its units are steered), with its credentials.
+
+    Raises CliError saying what is missing."""
     try:
         chosen = target(
             config, flags["context"] or None, cluster_name=flags["cluster"] or "", user_name=flags["user"] or ""
@@ -29,6 +31,6 @@ def connect(config: KubeConfig, flags: Parsed) -> Channel:
         if flags["token"]:
             # a certificate would win over the token that was asked for
             chosen = dataclasses.replace(chosen, token=flags["token"], certificate=b"", key=b"")
-        return dial(chosen, address=flags["server"])
+        return dial(chosen, address=flags["server"] or (chosen.units if units else ""))
     except KubeConfigError as error:
         raise CliError(str(error), hint=HINT) from None

@@ -26,6 +26,7 @@ class Session:
         self._flags = parsed
         self._client: Client | None = None
         self._channel: Channel | None = None
+        self._units: Channel | None = None
         self._mapper: Mapper | None = None
         self._config: KubeConfig | None = None
         self.clock: Clock = SystemClock()
@@ -67,6 +68,14 @@ class Session:
             self._channel = connect(self.config, self._flags)
         return self._channel
 
+    async def units_channel(self) -> Channel:
+        """The connection to where controllers are steered; the same one when the API's own process does it."""
+        from cli.connect import connect
+
+        if self._units is None:
+            self._units = connect(self.config, self._flags, units=True)
+        return self._units
+
     async def mapper(self) -> Mapper:
         """The resources of the server, by its discovery."""
         if self._mapper is None:
@@ -85,8 +94,9 @@ class Session:
 
     async def close(self) -> None:
         self.warn()
-        if self._channel is not None:
-            await self._channel.close()
+        for channel in (self._channel, self._units):
+            if channel is not None:
+                await channel.close()
 
 
 def say(*parts: Any) -> None:

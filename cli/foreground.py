@@ -18,6 +18,9 @@ from cli.flags import Parsed, switch
 if TYPE_CHECKING:
     from pilothouse.instance import Claim
 
+Say = Callable[[str], None]
+"""Takes a line for the user."""
+
 DETACH = switch("detach", "Return when everything is ready, and leave it running", short="d")
 # set for the child of --detach: the descriptor on which it says that it is ready, or why it is not
 READY_FD = "PILOTHOUSE_READY_FD"

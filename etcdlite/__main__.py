@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
 import logging
 import sys
 from collections.abc import Sequence
@@ -12,10 +12,11 @@ from actors.runner import run
 from etcdlite.app import EtcdLite
 from etcdlite.config import Config
 from etcdlite.errors import DatabaseError
-from etcdlite.store.compaction import parse_duration
 from etcdlite.store.log import check_usable
+from machinery.process import settings
 
 DEFAULT_URL = "http://127.0.0.1:2379"
+PROG = "etcdlite"
 USAGE_ERROR = 2
 
 
@@ -50,49 +51,15 @@ class Announcer(Actor):
 
 
 def parse(arguments: Sequence[str] | None) -> Config:
-    """Flags into settings. Raises ValueError; exits with code 2 for flags that argparse refuses."""
-    defaults = Config()
-    parser = argparse.ArgumentParser(
-        prog="python -m etcdlite", description="A store that speaks the etcd v3 API, on SQLite.", allow_abbrev=False
-    )
-    add = parser.add_argument
-    add("--name", default=defaults.name, help="name of this member")
-    add("--data-dir", default=None, help="directory of the database; without it everything is kept in memory only")
-    add("--listen-client-urls", default=DEFAULT_URL, help="comma-separated URLs to serve (default %(default)s)")
-    add("--advertise-client-urls", default="", help="comma-separated URLs that the member list tells clients")
-    add("--cert-file", default="", help="PEM certificate of the server, for https")
-    add("--key-file", default="", help="its PEM key")
-    add("--trusted-ca-file", default="", help="PEM authorities that client certificates must come from")
-    add("--client-cert-auth", action="store_true", help="refuse clients without such a certificate")
-    add("--quota-backend-bytes", type=int, default=0, help="size at which writes are refused; 0: 2 GiB")
-    add("--max-request-bytes", type=int, default=defaults.max_request_bytes, help="largest write, in bytes")
-    add("--max-txn-ops", type=int, default=defaults.max_txn_ops, help="most operations in one transaction")
-    add("--auto-compaction-mode", choices=("periodic", "revision"), default=defaults.auto_compaction_mode)
-    add("--auto-compaction-retention", default="0", help="history kept: a duration, or a number of revisions")
-    add("--watch-progress-notify-interval", default="10m", help="time between progress notifications")
-    add("--cache-bytes", type=int, default=defaults.cache_bytes, help="records kept in memory beside the file")
-    given = parser.parse_args(arguments)
-    return Config(
-        name=given.name,
-        data_dir=given.data_dir,
-        listen_client_urls=_urls(given.listen_client_urls),
-        advertise_client_urls=_urls(given.advertise_client_urls),
-        cert_file=given.cert_file,
-        key_file=given.key_file,
-        trusted_ca_file=given.trusted_ca_file,
-        client_cert_auth=given.client_cert_auth,
-        quota_backend_bytes=given.quota_backend_bytes,
-        max_request_bytes=given.max_request_bytes,
-        max_txn_ops=given.max_txn_ops,
-        auto_compaction_mode=given.auto_compaction_mode,
-        auto_compaction_retention=given.auto_compaction_retention,
-        watch_progress_notify_interval=parse_duration(given.watch_progress_notify_interval),
-        cache_bytes=given.cache_bytes,
-    )
+    """Flags, environment and `--config FILE` (etcd calls it `--config-file`) into settings; without URLs, etcd's own.
 
-
-def _urls(text: str) -> tuple[str, ...]:
-    return tuple(url for url in text.split(",") if url)
+    Prints what is wrong and exits with code 2, as `settings.parse` does."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    words = [
+        word.replace("--config-file", "--config", 1) if word.startswith("--config-file") else word for word in words
+    ]
+    config = settings.parse(Config, words, prog=PROG, description="A store that speaks the etcd v3 API, on SQLite.")
+    return config if config.listen_client_urls else dataclasses.replace(config, listen_client_urls=(DEFAULT_URL,))
 
 
 if __name__ == "__main__":

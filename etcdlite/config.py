@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from machinery.process.settings import setting
+
 MIB = 1024 * 1024
 
 
@@ -40,7 +42,6 @@ class Config:
     auto_compaction_retention: str = "0"
     """History kept: in mode periodic a duration as `90m` (a bare number is hours), in mode revision how many revisions.
     "0": all, until a client compacts."""
-    watch_progress_notify_interval: float = 600.0
-    """Seconds between progress notifications."""
-    cache_bytes: int = 64 * MIB
+    watch_progress_notify_interval: float = setting(600.0, help="Time between progress notifications.", unit="s")
+    cache_bytes: int = setting(64 * MIB, unit="bytes")
     """Records kept in memory beside the file, in bytes. Without a data directory all are kept."""

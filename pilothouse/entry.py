@@ -26,6 +26,8 @@ class KubeConfigEntry:
     ca: bytes
     user: KeyPair
     user_name: str = ""
+    units: str = ""
+    """`host:port` where the controllers' units are steered, when that is not the gRPC address."""
 
     @classmethod
     def admin(cls, name: str, *, server: str, grpc: str, grpc_tokens: str, credentials: Credentials) -> KubeConfigEntry:
@@ -36,6 +38,8 @@ class KubeConfigEntry:
         body: dict[str, Any] = {"server": self.server, "certificate-authority-data": encoded(self.ca)}
         if self.grpc:
             addresses = {"address": self.grpc, "tokenAddress": self.grpc_tokens}
+            if self.units:
+                addresses["unitsAddress"] = self.units
             body["extensions"] = [{"name": GRPC_EXTENSION, "extension": addresses}]
         return body
 

@@ -92,7 +92,7 @@ async def _stub(session: Session) -> tuple[Any, Any]:
     from machinery.rpc import Stub
     from protos.pool import messages
 
-    return Stub(await session.channel(), "pilot.v1.Units"), messages("pilot.v1")
+    return Stub(await session.units_channel(), "pilot.v1.Units"), messages("pilot.v1")
 
 
 _VERBS = {

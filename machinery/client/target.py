@@ -13,13 +13,14 @@ class Target:
 
     server: the base URL of REST. server_name: the name that its certificate must have, "" for the URL's host.
     grpc, grpc_tokens: `host:port` of the gRPC API for clients with a certificate, and for those with only a token;
-        "" in a kubeconfig that pilot did not make.
+        "" in a kubeconfig that pilot did not make. units: where controllers are steered, "" for the gRPC address.
     impersonate, impersonate_groups: `as` and `as-groups` of the user's entry.
     """
 
     server: str
     grpc: str = ""
     grpc_tokens: str = ""
+    units: str = ""
     namespace: str = ""
     ca: bytes = b""
     insecure: bool = False
@@ -51,6 +52,7 @@ def target(config: KubeConfig, context: str | None = None, *, cluster_name: str 
         server=str(cluster.body.get("server") or ""),
         grpc=str(addresses.get("address") or ""),
         grpc_tokens=str(addresses.get("tokenAddress") or ""),
+        units=str(addresses.get("unitsAddress") or ""),
         namespace=str(chosen.body.get("namespace") or ""),
         ca=data(cluster, "certificate-authority"),
         insecure=bool(cluster.body.get("insecure-skip-tls-verify")),

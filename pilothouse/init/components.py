@@ -12,12 +12,11 @@ from typing import Any
 
 from machinery import manifest
 from pilothouse.init.processes import Program
-from pilothouse.init.settings import InitSettings, bracketed
+from pilothouse.init.settings import UNITS_PORT, InitSettings, bracketed
 from pilothouse.pki import write_file
 
 # in the order of their start
 COMPONENTS = ("etcdlite", "apiserver", "controllermgr", "scheduler")
-UNITS_PORT = 10257
 
 
 def run(settings: InitSettings, *, say: Callable[[str], None]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from machinery.client import kubeconfig
 from pilothouse.entry import KubeConfigEntry
 from pilothouse.init import certs
-from pilothouse.init.settings import InitError, InitSettings, bracketed
+from pilothouse.init.settings import UNITS_PORT, InitError, InitSettings, bracketed
 
 USERS = {"admin": "kubernetes-admin", "controller-manager": "system:kube-controller-manager",
          "scheduler": "system:kube-scheduler"}  # fmt: skip
@@ -38,4 +38,5 @@ def entry(settings: InitSettings, name: str) -> KubeConfigEntry:
         ca=authority.certificate,
         user=pair,
         user_name=USERS[name],
+        units=f"{host}:{UNITS_PORT}",
     )

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 CONFIG_DIR = "/etc/pilothouse"
 DATA_DIR = "/var/lib/pilothouse"
+UNITS_PORT = 10257
+"""Where the controllers' units are steered over mutual TLS: kube-controller-manager's port."""
 
 
 class InitError(Exception):
