@@ -31,9 +31,9 @@ def fields_of(schema: Schema | None, value: Any) -> FieldSet:
     if isinstance(value, dict) and _is_granular_map(schema):
         found: FieldSet = {}
         for key, each in value.items():
-            sub = fields_of(_child(schema, key), each)
-            is_data = schema is None or schema.field(key) is None
-            found[fieldset.field(key)] = {MEMBER: {}, **sub} if sub and is_data else sub
+            sub = fields_of(_child(schema, key), each) if isinstance(each, dict | list) else EMPTY
+            is_data = bool(sub) and (schema is None or schema.field(key) is None)
+            found[fieldset.field(key)] = {MEMBER: {}, **sub} if is_data else sub
         return found
     if isinstance(value, list) and (named := items_by_element(schema, value)) is not None:
         assert schema is not None  # items_by_element answers None without one
