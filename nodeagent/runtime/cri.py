@@ -7,7 +7,7 @@ One method per RPC, taking and giving plain values (`runtime/model.py`), except 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,16 +93,14 @@ class Cri:
         return str(reply.pod_sandbox_id)
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
-        """Kill what runs in it and take its network down."""
-        await self._runtime.StopPodSandbox(
-            self._m.StopPodSandboxRequest(pod_sandbox_id=sandbox_id), timeout=self._timeout
-        )
+        """Kill what runs in it and take its network down. One that is gone is stopped."""
+        request = self._m.StopPodSandboxRequest(pod_sandbox_id=sandbox_id)
+        await _unless_gone(self._runtime.StopPodSandbox(request, timeout=self._timeout))
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
-        """Forget it and its containers."""
-        await self._runtime.RemovePodSandbox(
-            self._m.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id), timeout=self._timeout
-        )
+        """Forget it and its containers. One that is gone is forgotten."""
+        request = self._m.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id)
+        await _unless_gone(self._runtime.RemovePodSandbox(request, timeout=self._timeout))
 
     async def create_container(self, sandbox_id: str, config: Any, sandbox_config: Any) -> str:
         """A container that does not run yet; its id."""
@@ -119,15 +117,13 @@ class Cri:
 
     async def stop_container(self, container_id: str, *, grace: int) -> None:
         """TERM, and KILL after `grace` seconds; returns when it has ended."""
-        await self._runtime.StopContainer(
-            self._m.StopContainerRequest(container_id=container_id, timeout=grace), timeout=self._timeout + grace
-        )
+        request = self._m.StopContainerRequest(container_id=container_id, timeout=grace)
+        await _unless_gone(self._runtime.StopContainer(request, timeout=self._timeout + grace))
 
     async def remove_container(self, container_id: str) -> None:
         """Forget it."""
-        await self._runtime.RemoveContainer(
-            self._m.RemoveContainerRequest(container_id=container_id), timeout=self._timeout
-        )
+        request = self._m.RemoveContainerRequest(container_id=container_id)
+        await _unless_gone(self._runtime.RemoveContainer(request, timeout=self._timeout))
 
     async def reopen_log(self, container_id: str) -> None:
         """Have the runtime open the log file under its path (again)."""
@@ -260,6 +256,15 @@ class Cri:
         """Delete an image."""
         request = self._m.RemoveImageRequest(image=self._m.ImageSpec(image=name))
         await self._images.RemoveImage(request, timeout=self._timeout)
+
+
+async def _unless_gone(call: Awaitable[Any]) -> None:
+    """CRI calls stopping and removing idempotent, yet containerd answers NOT_FOUND for what it does not know."""
+    try:
+        await call
+    except RpcError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
 
 
 def _pod_ref(found: Mapping[str, str]) -> PodRef:
