@@ -54,13 +54,15 @@ def check_delete(request: Any) -> None:
 
 def check_txn(request: Any, max_ops: int) -> None:
     """A TxnRequest, with the transactions inside it. `max_ops` bounds each list of it."""
-    _check_txn(request, max_ops)
+    nested = _check_txn(request, max_ops)
     for branch in (request.success, request.failure):
-        if len(branch) > 1 or any(op.HasField("request_txn") for op in branch):
+        if nested or len(branch) > 1:
             _check_overlaps(branch)
 
 
-def _check_txn(request: Any, max_ops: int) -> None:
+def _check_txn(request: Any, max_ops: int) -> bool:
+    """True when it has transactions inside."""
+    nested = False
     count = max(len(request.compare), len(request.success), len(request.failure))
     if count > max_ops:
         raise TooManyOps
@@ -78,8 +80,10 @@ def _check_txn(request: Any, max_ops: int) -> None:
                 check_delete(op.request_delete_range)
             elif kind == "request_txn":
                 _check_txn(op.request_txn, max_ops - count)
+                nested = True
             else:
                 raise KeyNotFound
+    return nested
 
 
 def _check_overlaps(operations: Sequence[Any]) -> tuple[set[bytes], list[KeyRange]]:

@@ -92,8 +92,7 @@ class Store:
 
     async def txn(self, request: Any) -> TxnResult:
         """A TxnRequest. Raises LeaseNotFound, KeyNotFound, Compacted, FutureRevision, NoSpace."""
-        if not txn.read_only(request):
-            self._need_space(request)
+        self._need_space(request)
         _, result = await self._write(lambda writing: txn.run(self.state, writing, request))
         return result
 
@@ -175,13 +174,16 @@ class Store:
         await self.committer.flush()
 
     def _need_space(self, request: Any) -> None:
-        if self.no_space:
-            raise NoSpace
-        if self.size.total + request.ByteSize() + PUT_OVERHEAD > self.quota:
+        full = self.size.total + request.ByteSize() + PUT_OVERHEAD > self.quota
+        if not full and not self.no_space:
+            return
+        if hasattr(request, "compare") and not txn.puts(request):
+            return  # what only reads and deletes goes on
+        if not self.no_space:
             self.no_space = True
             self.committer.setting(NO_SPACE_ALARM, 1)
             log.error("database space exceeded size=%d quota=%d", self.size.total, self.quota)
-            raise NoSpace
+        raise NoSpace
 
     async def defragment(self) -> None:
         """Give free pages back to the file system."""

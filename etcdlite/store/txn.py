@@ -40,22 +40,27 @@ def query_of(request: Any) -> RangeQuery:
     )
 
 
-def read_only(request: Any) -> bool:
-    """True when no branch of a TxnRequest can change anything."""
-    for op in (*request.success, *request.failure):
-        kind = op.WhichOneof("request")
-        if kind == "request_txn":
-            if not read_only(op.request_txn):
-                return False
-        elif kind != "request_range":
-            return False
-    return True
+def puts(request: Any) -> bool:
+    """True when some branch of a TxnRequest puts a key."""
+    return any(
+        op.HasField("request_put") or (op.HasField("request_txn") and puts(op.request_txn))
+        for op in (*request.success, *request.failure)
+    )
 
 
 def put(state: Mvcc, writing: Writing, request: Any) -> PutResult:
     """A PutRequest. Raises LeaseNotFound, KeyNotFound, NotResident, each before anything changed."""
+    if request.lease and request.lease not in state.leases:
+        raise LeaseNotFound
+    return _put(state, writing, request)
+
+
+def _put(state: Mvcc, writing: Writing, request: Any) -> PutResult:
+    """The same with the refusals in the order in which a transaction tells them."""
     lease = request.lease
     if lease and lease not in state.leases:
+        if request.ignore_value and writing.current(request.key) is None:
+            raise KeyNotFound
         raise LeaseNotFound
     return writing.put(
         request.key,
@@ -77,9 +82,11 @@ def run(state: Mvcc, writing: Writing, request: Any) -> TxnResult:
 
     Raises LeaseNotFound, KeyNotFound, Compacted, FutureRevision and NotResident, each before anything changed."""
     path = _choose(writing, request)
-    if not state.records.complete:
-        writing.require(_touched(path))
-    _check(state, writing, path)
+    if len(path[1]) != 1 or path[2][0] is not None:
+        # One operation alone refuses before it changes anything; of several, the last may be the one that does.
+        if not state.records.complete:
+            writing.require(_touched(path))
+        _check(state, writing, path)
     result = _apply(state, writing, path)
     return TxnResult(result.succeeded, result.results, revision=writing.seen)
 
@@ -87,11 +94,8 @@ def run(state: Mvcc, writing: Writing, request: Any) -> TxnResult:
 def _choose(writing: Writing, request: Any) -> Path:
     succeeded = all(_holds(writing, compare) for compare in request.compare)
     operations = request.success if succeeded else request.failure
-    return (
-        succeeded,
-        operations,
-        [_choose(writing, op.request_txn) if op.HasField("request_txn") else None for op in operations],
-    )
+    nested = [_choose(writing, op.request_txn) if op.HasField("request_txn") else None for op in operations]
+    return succeeded, operations, nested
 
 
 def _holds(writing: Writing, compare: Any) -> bool:
@@ -186,7 +190,7 @@ def _apply(state: Mvcc, writing: Writing, path: Path) -> TxnResult:
             continue
         kind = op.WhichOneof("request")
         if kind == "request_put":
-            results.append(put(state, writing, op.request_put))
+            results.append(_put(state, writing, op.request_put))
         elif kind == "request_range":
             results.append(writing.range(query_of(op.request_range)))
         else:
