@@ -1,0 +1,173 @@
+"""Nodes: signs of life, taints, evictions, ranges of addresses."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from controllermgr.controllers import nodelifecycle_plan as plan
+from controllermgr.controllers.nodeipam import Ranges
+from controllermgr.controllers.tainteviction import seconds_left
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+STAMP = "2026-01-01T12:00:00Z"
+
+
+def node(*taints: tuple[str, str], unschedulable: bool = False, **conditions: str) -> dict[str, Any]:
+    spec: dict[str, Any] = {"taints": [{"key": key, "effect": effect} for key, effect in taints]}
+    if unschedulable:
+        spec["unschedulable"] = True
+    told = [
+        {"type": kind, "status": status, "lastHeartbeatTime": "2026-01-01T11:00:00Z"}
+        for kind, status in conditions.items()
+    ]
+    return {
+        "metadata": {"name": "n", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": spec,
+        "status": {"conditions": told},
+    }
+
+
+def lease(renewed: str) -> dict[str, Any]:
+    return {"spec": {"renewTime": renewed}}
+
+
+def test_a_sign_of_life_is_a_change_by_our_own_clock() -> None:
+    host = node(Ready="True")
+    first = plan.signs(host, lease("1"), None, 10.0)
+    assert first.at == 10.0
+    assert plan.signs(host, lease("1"), first, 30.0) is first
+    assert plan.signs(host, lease("2"), first, 40.0).at == 40.0
+    beating = node(Ready="True")
+    beating["status"]["conditions"][0]["lastHeartbeatTime"] = "2026-01-01T11:00:10Z"
+    assert plan.signs(beating, lease("1"), first, 50.0).at == 50.0
+
+
+def test_what_we_wrote_ourselves_is_no_sign_of_life() -> None:
+    host = node(Ready="True")
+    first = plan.signs(host, None, None, 10.0)
+    told = plan.silenced(host, NOW)
+    assert told is not None
+    silent = {**host, "status": {"conditions": told}}
+    assert plan.signs(silent, None, first, 60.0) is first
+
+
+def test_a_silent_nodes_conditions_become_unknown() -> None:
+    told = plan.silenced(node(Ready="True", MemoryPressure="False", Custom="True"), NOW)
+    assert told is not None
+    by_type = {each["type"]: each for each in told}
+    assert by_type["Custom"]["status"] == "True"
+    assert (by_type["Ready"]["status"], by_type["Ready"]["reason"], by_type["Ready"]["lastTransitionTime"]) == (
+        "Unknown",
+        "NodeStatusUnknown",
+        STAMP,
+    )
+    assert by_type["Ready"]["lastHeartbeatTime"] == "2026-01-01T11:00:00Z"
+    assert by_type["DiskPressure"]["reason"] == "NodeStatusNeverUpdated"
+    assert plan.silenced({"status": {"conditions": told}}, NOW) is None
+
+
+NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
+
+
+@pytest.mark.parametrize(
+    ("host", "evict", "expected"),
+    [
+        pytest.param(node(Ready="True"), True, [], id="well"),
+        pytest.param(
+            node((NOT_READY, "NoSchedule"), (NOT_READY, "NoExecute"), ("mine", "NoSchedule"), Ready="True"),
+            True,
+            [("mine", "NoSchedule")],
+            id="well again",
+        ),
+        pytest.param(node(Ready="False"), True, [(NOT_READY, "NoSchedule"), (NOT_READY, "NoExecute")], id="not ready"),
+        pytest.param(node(Ready="Unknown"), False, [(UNREACHABLE, "NoSchedule")], id="silent, eviction has to wait"),
+        pytest.param(
+            node((UNREACHABLE, "NoExecute"), Ready="Unknown"),
+            False,
+            [(UNREACHABLE, "NoSchedule"), (UNREACHABLE, "NoExecute")],
+            id="silent, marked already",
+        ),
+        pytest.param(
+            node((NOT_READY, "NoExecute"), Ready="Unknown"),
+            True,
+            [(UNREACHABLE, "NoSchedule"), (UNREACHABLE, "NoExecute")],
+            id="from not ready to silent",
+        ),
+        pytest.param(
+            node(Ready="True", DiskPressure="True", unschedulable=True),
+            True,
+            [("node.kubernetes.io/disk-pressure", "NoSchedule"), ("node.kubernetes.io/unschedulable", "NoSchedule")],
+            id="full and cordoned",
+        ),
+    ],
+)
+def test_taints_follow_conditions(host: dict[str, Any], evict: bool, expected: list[tuple[str, str]]) -> None:
+    found = plan.wanted_taints(host, NOW, evict=evict)
+    assert [(each["key"], each["effect"]) for each in found] == expected
+
+
+def test_taints_are_the_same_in_any_order() -> None:
+    one, two = {"key": "a", "effect": "NoExecute", "timeAdded": STAMP}, {"key": "b", "effect": "NoSchedule"}
+    assert plan.same_taints([one, two], [two, {**one, "timeAdded": None}])
+    assert not plan.same_taints([one], [one, two])
+
+
+def taint(key: str = UNREACHABLE, ago: float = 0) -> dict[str, Any]:
+    added = (NOW - timedelta(seconds=ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"key": key, "effect": "NoExecute", "timeAdded": added}
+
+
+def tolerating(*tolerations: dict[str, Any]) -> dict[str, Any]:
+    return {"spec": {"tolerations": list(tolerations)}}
+
+
+FOR_300 = {"key": UNREACHABLE, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+
+
+@pytest.mark.parametrize(
+    ("pod", "taints", "left"),
+    [
+        pytest.param(tolerating(), [], None, id="no taint"),
+        pytest.param(tolerating(), [taint()], 0.0, id="not tolerated"),
+        pytest.param(tolerating(FOR_300), [taint()], 300.0, id="tolerated for a while"),
+        pytest.param(tolerating(FOR_300), [taint(ago=200)], 100.0, id="part of it is over"),
+        pytest.param(tolerating(FOR_300), [taint(ago=400)], 0.0, id="all of it is over"),
+        pytest.param(tolerating(FOR_300), [taint(), taint("other")], 0.0, id="one is not tolerated"),
+        pytest.param(tolerating({"operator": "Exists"}), [taint(), taint("other")], None, id="anything for ever"),
+        pytest.param(
+            tolerating(FOR_300, {"key": UNREACHABLE, "operator": "Exists", "tolerationSeconds": 20}),
+            [taint()],
+            20.0,
+            id="the shortest counts",
+        ),
+        pytest.param(tolerating({**FOR_300, "tolerationSeconds": -5}), [taint()], 0.0, id="a negative time is none"),
+    ],
+)
+def test_when_a_pod_has_to_go(pod: dict[str, Any], taints: list[dict[str, Any]], left: float | None) -> None:
+    assert seconds_left(pod, taints, NOW) == left
+
+
+def test_ranges_are_cut_in_turn_and_end() -> None:
+    ranges = Ranges(ipaddress.ip_network("10.244.0.0/22"), 24)
+    used: list[Any] = []
+    for expected in ("10.244.0.0/24", "10.244.1.0/24", "10.244.2.0/24", "10.244.3.0/24"):
+        found = ranges.free(used)
+        assert str(found) == expected
+        used.append(found)
+    assert ranges.free(used) is None
+    assert str(ranges.free([used[0], used[2], used[3]])) == "10.244.1.0/24"
+
+
+def test_ranges_of_another_size_or_network_are_counted_as_what_they_cover() -> None:
+    ranges = Ranges(ipaddress.ip_network("10.244.0.0/22"), 24)
+    used = [ipaddress.ip_network(text) for text in ("10.244.0.0/23", "10.244.2.128/25", "192.168.0.0/16", "fd00::/64")]
+    assert str(ranges.free(used)) == "10.244.3.0/24"
+
+
+def test_a_range_must_fit() -> None:
+    with pytest.raises(ValueError, match="does not fit"):
+        Ranges(ipaddress.ip_network("10.244.0.0/24"), 16)
