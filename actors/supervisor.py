@@ -98,7 +98,8 @@ class Supervisor(Actor):
                 if self._cells.get(cell.spec.name) is cell and not cell.retired and cell.task is None:
                     self._decide(cell, error)
             case RestartGroup(cell):
-                if self._cells.get(cell.spec.name) is cell and not cell.retired:
+                # A group restart that came before this one has started it again.
+                if self._cells.get(cell.spec.name) is cell and cell.state is State.RESTARTING:
                     await self._restart_group(cell)
             case _:
                 self.log.warning("supervisor got a message it does not know message=%r", message)

@@ -57,6 +57,10 @@ def each_its_own_labels(number: int) -> Object:
     return pod(number, labels={"statefulset.kubernetes.io/pod-name": f"pod-{number}"})
 
 
+def replicas(number: int) -> Object:
+    return pod(number, labels={"pod-template-hash": f"hash-{number % 500}"})
+
+
 def anti_affinity(number: int) -> Object:
     labels = {"app": f"app-{number % 20}"}
     rule = {"requiredDuringSchedulingIgnoredDuringExecution": [{**selecting(labels), "topologyKey": HOST}]}
@@ -83,6 +87,7 @@ CASES: dict[str, Callable[[int], Object]] = {
     "plain pods, one class": plain,
     "plain pods, 100 classes": many_classes,
     "labels of their own (StatefulSet)": each_its_own_labels,
+    "replicas of 500 Deployments": replicas,
     "node selector": selected,
     "named node (DaemonSet)": daemon,
     "required anti-affinity, 20 apps": anti_affinity,

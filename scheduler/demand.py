@@ -24,6 +24,10 @@ DEFAULT_CPU = 100
 DEFAULT_MEMORY = 200 * 2**20
 """Bytes, likewise."""
 REMEMBERED = 4096
+REPLICA_LABELS = ("pod-template-hash", "controller-revision-hash")
+"""What ReplicaSets and StatefulSets put on their pods, alike on all of one revision and on no others."""
+DEFAULT_SPREAD = (("kubernetes.io/hostname", 3), ("topology.kubernetes.io/zone", 5))
+"""(topology key, maxSkew) of the soft constraints for replicas that have none of their own, as upstream's defaults."""
 
 Port = tuple[str, str, int]
 """(host IP, protocol, port)."""
@@ -74,6 +78,8 @@ class SpreadConstraint:
     min_domains: int
     honor_affinity: bool
     honor_taints: bool
+    default: bool = False
+    """Not asked for by the pod: nodes without the topology key lose nothing by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +230,12 @@ def _named_nodes(spec: Object) -> frozenset[str] | None:
 
 def relations_of(spec: Object, namespace: str, labels: Mapping[str, str]) -> Relations:
     """The terms of a pod spec about other pods."""
-    affinity, spread = spec.get("affinity"), spec.get("topologySpreadConstraints")
-    if not affinity and not spread:
-        return NO_RELATIONS
-    affinity = affinity or {}
+    affinity, spread = spec.get("affinity") or {}, spec.get("topologySpreadConstraints")
     towards, away = affinity.get("podAffinity") or {}, affinity.get("podAntiAffinity") or {}
-    if not towards and not away and not spread:
+    constraints = tuple(_constraint(each, namespace, labels) for each in spread or ())
+    if not constraints and labels:
+        constraints = _default_spread(namespace, labels)
+    if not towards and not away and not constraints:
         return NO_RELATIONS
     required, preferred = (
         "requiredDuringSchedulingIgnoredDuringExecution",
@@ -246,7 +252,27 @@ def relations_of(spec: Object, namespace: str, labels: Mapping[str, str]) -> Rel
         affinity=tuple(_term(each, namespace, labels) for each in towards.get(required) or ()),
         anti_affinity=tuple(_term(each, namespace, labels) for each in away.get(required) or ()),
         preferred=tuple(weighted(towards, 1) + weighted(away, -1)),
-        spread=tuple(_constraint(each, namespace, labels) for each in spread or ()),
+        spread=constraints,
+    )
+
+
+def _default_spread(namespace: str, labels: Mapping[str, str]) -> tuple[SpreadConstraint, ...]:
+    """Replicas of one workload keep apart where nothing else decides."""
+    mark = next(((key, labels[key]) for key in REPLICA_LABELS if key in labels), None)
+    if mark is None:
+        return ()
+    selector = selectors.from_set(dict([mark]))
+    return tuple(
+        SpreadConstraint(
+            max_skew=skew,
+            term=Term(frozenset({namespace}), selectors.NOTHING, selector, key),
+            hard=False,
+            min_domains=1,
+            honor_affinity=True,
+            honor_taints=False,
+            default=True,
+        )
+        for key, skew in DEFAULT_SPREAD
     )
 
 

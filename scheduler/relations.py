@@ -14,6 +14,7 @@ import numpy as np
 
 from scheduler.columns import Columns, Ints, grown
 from scheduler.demand import PodInfo, Term
+from scheduler.termindex import TermIndex
 
 LIMIT = 1024
 """Terms counted at a time; the one not asked for the longest is forgotten."""
@@ -37,7 +38,9 @@ class Relation:
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
         self._selected: dict[tuple[Term, ...], Ints] = {}
+        self._selected_index: TermIndex[tuple[Term, ...]] = TermIndex()
         self._owned: dict[Owned, Ints] = {}
+        self._owned_index: TermIndex[Owned] = TermIndex()
         self._owners: dict[Owned, int] = {}
         self._placed: dict[str, tuple[int, PodInfo]] = {}
         self._namespaces: dict[str, Mapping[str, str]] = {}
@@ -58,7 +61,7 @@ class Relation:
         if self._namespaces.get(name, {}) != labels:
             self._namespaces[name] = labels
             for terms in [terms for terms in self._selected if any(not t.namespace_selector.none for t in terms)]:
-                del self._selected[terms]
+                self._forget(terms)
 
     def selects_all(self, terms: tuple[Term, ...], pod: PodInfo) -> bool:
         """Whether each of the terms is about this pod."""
@@ -77,7 +80,8 @@ class Relation:
                 if self.selects_all(terms, pod):
                     column[place] += 1
             if len(self._selected) >= LIMIT:
-                del self._selected[next(iter(self._selected))]
+                self._forget(next(iter(self._selected)))
+            self._selected_index.add(terms, terms[0].selector)
         elif len(column) < self._columns.capacity:
             column = grown(column, self._columns.capacity)
         self._selected[terms] = column  # now the last to be forgotten
@@ -88,8 +92,9 @@ class Relation:
         wanted = set(kinds)
         size = self._columns.size
         found = []
-        for owned, column in self._owned.items():
+        for owned in self._owned_index.candidates(pod.labels):
             if owned[0] in wanted and self.selects(owned[2], pod):
+                column = self._owned[owned]
                 if len(column) < size:
                     column = self._owned[owned] = grown(column, self._columns.capacity)
                 found.append((owned, column[:size]))
@@ -102,8 +107,9 @@ class Relation:
 
     def _count(self, place: int, pod: PodInfo, sign: int) -> None:
         capacity = self._columns.capacity
-        for terms, column in self._selected.items():
+        for terms in self._selected_index.candidates(pod.labels):
             if self.selects_all(terms, pod):
+                column = self._selected[terms]
                 if len(column) <= place:
                     column = self._selected[terms] = grown(column, capacity)
                 column[place] += sign
@@ -115,12 +121,18 @@ class Relation:
         column = self._owned.get(owned)
         if column is None:
             column = self._owned[owned] = np.zeros(self._columns.capacity, np.int64)
+            self._owned_index.add(owned, owned[2].selector)
         elif len(column) <= place:
             column = self._owned[owned] = grown(column, self._columns.capacity)
         column[place] += sign
         owners = self._owners[owned] = self._owners.get(owned, 0) + sign
         if owners <= 0:
             del self._owned[owned], self._owners[owned]
+            self._owned_index.discard(owned, owned[2].selector)
+
+    def _forget(self, terms: tuple[Term, ...]) -> None:
+        del self._selected[terms]
+        self._selected_index.discard(terms, terms[0].selector)
 
 
 def owned_by(pod: PodInfo) -> list[Owned]:

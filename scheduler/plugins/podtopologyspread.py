@@ -4,7 +4,7 @@ Rules (upstream's documentation of topologySpreadConstraints): the skew of a dom
 the smallest number of all domains; a hard constraint (DoNotSchedule) lets a pod go only where the skew stays within
 maxSkew. Domains are those of nodes that have every hard constraint's key and, as the policies say, that the pod's node
 affinity and tolerations admit. With fewer domains than minDomains the smallest number counts as 0. Soft constraints
-give points to domains with few.
+give points to domains with few. Replicas of a workload that have no constraints get soft ones over hosts and zones.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ class PodTopologySpread:
         if not soft:
             return None
         columns = view.columns
+        if soft[0].default:
+            return _default_points(soft, view, fitting)
         labelled = _labelled(columns, soft)
         crowd: Floats = np.zeros(columns.size)
         for constraint in soft:
@@ -67,6 +69,34 @@ class PodTopologySpread:
         if highest == 0:
             return np.where(labelled, MAX_SCORE, 0.0)
         return np.where(labelled, np.floor(MAX_SCORE * (highest + lowest - crowd) / highest), 0.0)
+
+
+def _default_points(constraints: Sequence[SpreadConstraint], view: View, fitting: Bools) -> Floats | None:
+    """As `points`, for constraints that nobody asked for: a node without the topology key loses nothing by it.
+
+    Only the few nodes that have replicas are looked at, since every pod of every workload comes through here.
+    """
+    columns = view.columns
+    selected = view.relations.selected(constraints[0].term)
+    occupied = np.flatnonzero(selected)
+    if not len(occupied):
+        return None
+    crowd: Floats = np.zeros(columns.size)
+    for constraint in constraints:
+        domains = columns.domains(constraint.term.topology_key)
+        ids = domains.ids[: columns.size]
+        there = ids[occupied]
+        known = there >= 0
+        if not known.any():
+            continue
+        weight = math.log(len(domains) + 2)
+        if len(domains) == columns.count:  # a domain per node, as hosts are
+            crowd[occupied] += selected[occupied] * weight
+            continue
+        totals = np.bincount(there[known], weights=selected[occupied][known], minlength=len(domains))
+        crowd += np.where(ids >= 0, totals[ids] * weight, 0.0)
+    highest = crowd[fitting].max()
+    return MAX_SCORE * (1.0 - crowd / highest) if highest > 0 else None
 
 
 def _labelled(columns: Columns, constraints: Sequence[SpreadConstraint]) -> Bools:
@@ -91,5 +121,6 @@ def _totals(constraint: SpreadConstraint, view: View, eligible: Bools) -> tuple[
     domains = view.columns.domains(constraint.term.topology_key)
     totals = domains.totals(view.relations.selected(constraint.term), eligible)
     exists: Bools = np.zeros(len(totals), np.bool_)
-    exists[domains.ids[: view.columns.size][eligible]] = True
+    ids = domains.ids[: view.columns.size]
+    exists[ids[eligible & (ids >= 0)]] = True
     return totals, exists

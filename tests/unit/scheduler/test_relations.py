@@ -193,3 +193,12 @@ def test_counts_follow_pods_and_new_nodes() -> None:
     assert "n140" not in world.fitting(asked)
     world.cache.remove("default/w140")
     assert "n140" in world.fitting(asked)
+
+
+def test_replicas_without_constraints_keep_apart_by_themselves() -> None:
+    world = World(node("empty"), node("b"), node("c"))
+    world.add(pod("x", cpu="1", memory="2Gi", on="b"), pod("y", cpu="1", memory="2Gi", on="c"))
+    replicas = [pod(f"r{number}", cpu="10m", labels={"pod-template-hash": "5d4"}) for number in range(3)]
+    assert {world.run(each) for each in replicas} == {"empty", "b", "c"}
+    loose = [pod(f"s{number}", cpu="10m") for number in range(3)]
+    assert {world.run(each) for each in loose} == {"empty"}
