@@ -9,6 +9,7 @@ from apiserver.resources.defaults import apps as defaults
 from apiserver.resources.rows import ALL, SCALE, STATUS, built_in
 from apiserver.resources.rules import Rules
 from apiserver.resources.validation import apps as validation
+from apiserver.resources.validation.pod_warnings import template_warnings
 
 Object = dict[str, Any]
 
@@ -52,7 +53,7 @@ ROWS = (
             default=defaults.daemon_set,
             validate=validation.daemon_set,
             update=validation.daemon_set_update,
-            warn=validation.template_warnings,
+            warn=template_warnings,
         ),
     ),
     built_in(
@@ -68,7 +69,7 @@ ROWS = (
             default=defaults.deployment,
             validate=validation.deployment,
             update=validation.deployment_update,
-            warn=validation.template_warnings,
+            warn=template_warnings,
         ),
     ),
     built_in(
@@ -84,7 +85,7 @@ ROWS = (
             default=defaults.replica_set,
             validate=validation.replica_set,
             update=validation.replica_set_update,
-            warn=validation.template_warnings,
+            warn=template_warnings,
         ),
         selectable={"status.replicas": lambda rs: str(rs.get("status", {}).get("replicas", 0))},
     ),
@@ -101,7 +102,7 @@ ROWS = (
             default=defaults.stateful_set,
             validate=validation.stateful_set,
             update=validation.stateful_set_update,
-            warn=validation.template_warnings,
+            warn=template_warnings,
         ),
     ),
 )

@@ -8,6 +8,7 @@ from apiserver.resources.jobs import JobStrategy
 from apiserver.resources.rows import ALL, STATUS, built_in
 from apiserver.resources.rules import Rules
 from apiserver.resources.validation import batch as validation
+from apiserver.resources.validation.pod_warnings import cron_job_warnings
 
 ROWS = (
     built_in(
@@ -22,7 +23,7 @@ ROWS = (
             initial_status={},
             default=defaults.cron_job,
             validate=validation.cron_job,
-            warn=validation.cron_job_warnings,
+            warn=cron_job_warnings,
         ),
     ),
     built_in(

@@ -55,6 +55,7 @@ ROWS = (
         verbs=("get", "list"),
         storage="",
         columns=columns.COMPONENT_STATUS,
+        deprecation="v1 ComponentStatus is deprecated in v1.19+",
         strategy=Rules(status=False, generation=False),
     ),
     built_in(
@@ -75,6 +76,7 @@ ROWS = (
         short=("ep",),
         storage="services/endpoints",
         columns=columns.ENDPOINTS,
+        deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
         strategy=Rules(
             status=False,
             generation=False,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from apiserver.resources.defaults import batch as defaults
 from apiserver.resources.strategy import Strategy
 from apiserver.resources.validation import batch as validation
+from apiserver.resources.validation.pod_warnings import template_warnings
 from machinery.errors import FieldError
 from machinery.objects import meta
 
@@ -38,6 +39,9 @@ class JobStrategy(Strategy):
 
     def validate_create(self, obj: Object) -> list[FieldError]:
         return validation.job(obj)
+
+    def warnings(self, obj: Object) -> list[str]:
+        return template_warnings(obj)
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         return validation.job_update(obj, old)

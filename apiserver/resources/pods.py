@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from apiserver.resources import match_label_keys
 from apiserver.resources.defaults import pods as defaults
 from apiserver.resources.qos import qos_class
 from apiserver.resources.strategy import Strategy, keep
 from apiserver.resources.validation import pod_update
 from apiserver.resources.validation import pods as validation
+from apiserver.resources.validation.pod_warnings import pod_warnings
 from machinery.errors import Conflict, FieldError, conflict
 from machinery.objects import conditions, meta
 from machinery.objects.gvk import GVR
-from machinery.objects.names import is_dns_subdomain
 
 if TYPE_CHECKING:
     from apiserver.verbs.context import RequestContext
@@ -34,6 +35,7 @@ class PodStrategy(Strategy):
 
     def prepare_create(self, context: RequestContext, obj: Object) -> None:
         obj["metadata"]["generation"] = 1
+        match_label_keys.resolve(obj)
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj)}
         if obj["spec"].get("schedulingGates"):
             obj["status"]["conditions"] = [
@@ -80,7 +82,7 @@ class PodStrategy(Strategy):
         return pod_update.resize(obj, old)
 
     def warnings(self, obj: Object) -> list[str]:
-        return validation.pod_warnings(obj)
+        return pod_warnings(obj)
 
     def grace_period(self, obj: Object, asked: int | None) -> int:
         """What was asked, else the pod's own; 0 for a pod that no node has or that has ended; never negative."""
@@ -89,9 +91,6 @@ class PodStrategy(Strategy):
             return 0
         period = asked if asked is not None else int(spec.get("terminationGracePeriodSeconds") or 0)
         return period if period >= 0 else 1
-
-    def name_problems(self, name: str) -> list[str]:
-        return is_dns_subdomain(name)
 
 
 def bind(pod: Object, binding: Mapping[str, Any], *, now: str) -> Object:

@@ -58,6 +58,7 @@ class ResourceSpec:
         "" for kinds that are answered and never stored (reviews).
     stored_as: the kind that is stored when it is another one (autoscaling/v1 as v2); then
         `to_storage` and `from_storage` translate whole objects (their argument stays); both rows share `storage`.
+    deprecation: what every answer warns of ("v1 Endpoints is deprecated in v1.33+; ..."); "" for most kinds.
     selectable: field selectors this kind takes beyond metadata.name and .namespace: label -> value of an object.
     """
 
@@ -76,6 +77,7 @@ class ResourceSpec:
     columns: Sequence[Column] = ()
     selectable: Mapping[str, Callable[[Object], str]] = field(default_factory=dict)
     list_kind: str = ""
+    deprecation: str = ""
     stored_as: GVK | None = None
     to_storage: Callable[[Object], Object] | None = None
     from_storage: Callable[[Object], Object] | None = None

@@ -18,6 +18,8 @@ _NO_SUCH_METHOD = "the server does not allow this method on the requested resour
 def enter(parts: Parts, context: RequestContext, *, field_selector: str = "") -> None:
     """Raises Forbidden, NotFound (no such subresource) or MethodNotAllowed. No await."""
     context.received = timefmt.format(parts.clock.now())
+    if context.spec.deprecation:
+        context.warn(context.spec.deprecation)
     authorize(parts, context, field_selector=field_selector)
     if context.subresource:
         subresource = context.spec.subresources.get(context.subresource)

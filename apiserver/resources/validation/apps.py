@@ -9,7 +9,6 @@ from apiserver.resources.validation.checks import (
     Errors,
     at_most_all,
     immutable,
-    indexed,
     int_or_percent,
     is_empty_selector,
     is_zero,
@@ -17,7 +16,9 @@ from apiserver.resources.validation.checks import (
     not_negatives,
     one_of,
 )
-from apiserver.resources.validation.pods import spec_warnings, template
+from apiserver.resources.validation.checks import labels as labels_of
+from apiserver.resources.validation.metadata import annotation_map
+from apiserver.resources.validation.pods import template
 from machinery.errors import FieldError
 from machinery.objects.selectors import from_label_selector
 
@@ -143,11 +144,6 @@ def controller_revision_update(obj: Object, old: Object) -> Errors:
     return immutable("data", obj.get("data"), old.get("data"))
 
 
-def template_warnings(obj: Mapping[str, Any]) -> list[str]:
-    """The warnings about the pods that a workload would make."""
-    return spec_warnings("spec.template.spec", ((obj.get("spec") or {}).get("template") or {}).get("spec") or {})
-
-
 def _strategy(strategy: Object) -> Errors:
     rolling, at = strategy.get("rollingUpdate"), "spec.strategy.rollingUpdate"
     match strategy.get("type"):
@@ -170,19 +166,16 @@ def _strategy(strategy: Object) -> Errors:
 def _selector_and_template(spec: Mapping[str, Any], word: str, kind: str) -> Errors:
     """A workload finds its pods by its selector, so what its template makes must match; and they restart always."""
     selector, pods = spec.get("selector"), spec.get("template") or {}
-    errors: Errors = []
-    if selector is None:
+    errors = label_selector("spec.selector", selector)
+    matching = not errors
+    if selector is None and kind != "DaemonSet":
         errors.append(FieldError.required("spec.selector"))
-    else:
-        wrong = label_selector("spec.selector", selector)
-        errors += wrong
-        if is_empty_selector(selector):
-            errors.append(FieldError.invalid("spec.selector", selector, f"empty selector is invalid for {word}"))
-        elif not wrong:
-            labels = (pods.get("metadata") or {}).get("labels") or {}
-            if not from_label_selector(selector).matches(labels):
-                errors.append(FieldError.invalid("spec.template.metadata.labels", labels, MISMATCH))
-    errors += template("spec.template", pods)
+    elif is_empty_selector(selector):
+        errors.append(FieldError.invalid("spec.selector", selector, f"empty selector is invalid for {word}"))
+    labels = (pods.get("metadata") or {}).get("labels")
+    if matching and not from_label_selector(selector).matches(labels or {}):
+        errors.append(FieldError.invalid("spec.template.metadata.labels", labels, MISMATCH))
+    errors += _stateful_template(pods) if kind == "StatefulSet" else template("spec.template", pods)
     pod = pods.get("spec") or {}
     if pod.get("restartPolicy") not in (None, "", "Always"):
         errors.append(FieldError.not_supported("spec.template.spec.restartPolicy", pod["restartPolicy"], ("Always",)))
@@ -196,6 +189,8 @@ def _selector_and_template(spec: Mapping[str, Any], word: str, kind: str) -> Err
     return errors
 
 
-def claim_templates(spec: Mapping[str, Any]) -> list[tuple[str, Object]]:
-    """The volume claim templates of a stateful set with their paths."""
-    return list(indexed("spec.volumeClaimTemplates", spec.get("volumeClaimTemplates")))
+def _stateful_template(pods: Mapping[str, Any]) -> Errors:
+    """Only the template's metadata: its pods get volumes from claim templates, and are judged when they are made."""
+    metadata = pods.get("metadata") or {}
+    errors = labels_of("spec.template.labels", metadata.get("labels"))
+    return errors + annotation_map("spec.template.annotations", metadata.get("annotations"))

@@ -16,10 +16,10 @@ from apiserver.resources.validation.checks import (
     one_of,
     required,
 )
-from apiserver.resources.validation.pods import spec_warnings, template
+from apiserver.resources.validation.pods import template
 from machinery.errors import FieldError
 from machinery.objects import meta
-from machinery.objects.names import is_dns_subdomain, too_long
+from machinery.objects.names import too_long
 from machinery.objects.selectors import from_label_selector
 
 Object = dict[str, Any]
@@ -129,12 +129,6 @@ def cron_job(obj: Object) -> Errors:
     return errors
 
 
-def cron_job_warnings(obj: Mapping[str, Any]) -> list[str]:
-    jobs = ((obj.get("spec") or {}).get("jobTemplate") or {}).get("spec") or {}
-    pods = (jobs.get("template") or {}).get("spec") or {}
-    return spec_warnings("spec.jobTemplate.spec.template.spec", pods)
-
-
 def _schedule(path: str, schedule: str) -> Errors:
     if "TZ" in schedule:
         return [FieldError.invalid(path, schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead")]
@@ -233,8 +227,3 @@ def _failure_policy(path: str, policy: Mapping[str, Any]) -> Errors:
             errors += required(f"{pattern_at}.type", pattern.get("type"))
             errors += one_of(f"{pattern_at}.status", pattern.get("status"), ("False", "True", "Unknown"))
     return errors
-
-
-def is_cron_job_name(name: str) -> list[str]:
-    """A DNS subdomain; the length that its jobs need is checked with the object."""
-    return is_dns_subdomain(name)

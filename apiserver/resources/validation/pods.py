@@ -13,7 +13,6 @@ from apiserver.resources.validation.checks import (
     indexed,
     ip,
     labels,
-    not_negative,
     one_of,
     quantity,
     text,
@@ -64,9 +63,7 @@ def template(path: str, obj: Mapping[str, Any]) -> Errors:
 
 def pod_spec(path: str, spec: Mapping[str, Any]) -> Errors:
     """A pod's spec, wherever it stands."""
-    errors = not_negative(f"{path}.terminationGracePeriodSeconds", spec.get("terminationGracePeriodSeconds"))
-    known, volume_errors = volumes.volumes(f"{path}.volumes", spec.get("volumes"))
-    errors += volume_errors
+    known, errors = volumes.volumes(f"{path}.volumes", spec.get("volumes"))
     errors += containers.containers(path, spec, known)
     errors += one_of(f"{path}.restartPolicy", spec.get("restartPolicy"), RESTART_POLICIES)
     errors += one_of(f"{path}.dnsPolicy", spec.get("dnsPolicy"), DNS_POLICIES)
@@ -101,31 +98,6 @@ def pod_spec(path: str, spec: Mapping[str, Any]) -> Errors:
     for resource, amount in (spec.get("overhead") or {}).items():
         errors += quantity(f"{path}.overhead[{resource}]", amount)[1]
     return errors
-
-
-def pod_warnings(obj: Mapping[str, Any]) -> list[str]:
-    """What a pod may say and better did not."""
-    return spec_warnings("spec", obj.get("spec") or {})
-
-
-def spec_warnings(path: str, spec: Mapping[str, Any]) -> list[str]:
-    """The warnings about a pod's spec, wherever it stands."""
-    said = []
-    for at, container in (*indexed(f"{path}.initContainers", spec.get("initContainers")),
-                          *indexed(f"{path}.containers", spec.get("containers"))):  # fmt: skip
-        names: dict[str, str] = {}
-        for env_at, variable in indexed(f"{at}.env", container.get("env")):
-            name = variable.get("name") or ""
-            if name in names:
-                said.append(f'{env_at}: hides previous definition of "{name}", which may be dropped when using apply')
-            names[name] = env_at
-        ports: set[tuple[Any, Any]] = set()
-        for port_at, port in indexed(f"{at}.ports", container.get("ports")):
-            key = (port.get("protocol"), port.get("containerPort"))
-            if key in ports:
-                said.append(f"{port_at}: duplicate port definition with {at}.ports")
-            ports.add(key)
-    return said
 
 
 def _security(path: str, context: Mapping[str, Any]) -> Errors:

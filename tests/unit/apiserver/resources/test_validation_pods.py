@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from apiserver.resources.validation import pods as rules
 from tests.unit.apiserver.resources.builders import (
     POD,
     context,
@@ -109,8 +108,56 @@ def test_a_resize_keeps_the_quality_of_service() -> None:
     ]
 
 
-def test_warnings() -> None:
-    twice = make(POD, container("env: [{name: A, value: x}, {name: A, value: y}]"))
-    assert rules.pod_warnings(twice) == [
-        'spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply'
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [
+        pytest.param(
+            container("env: [{name: A, value: x}, {name: A, value: y}]"),
+            'spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply',
+            id="variable twice",
+        ),
+        pytest.param(
+            container("ports: [{containerPort: 80}, {containerPort: 80, name: again}]"),
+            "spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]",
+            id="port twice",
+        ),
+        pytest.param(
+            container("resources: {requests: {memory: 128m}}"),
+            "spec.containers[0].resources.requests[memory]: "
+            'fractional byte value "128m" is invalid, must be an integer',
+            id="memory in thousandths of bytes",
+        ),
+        pytest.param(
+            "spec: {nodeSelector: {beta.kubernetes.io/os: linux}}",
+            'spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead',
+            id="old label",
+        ),
+        pytest.param(
+            "spec: {terminationGracePeriodSeconds: -5}",
+            "spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1",
+            id="negative grace",
+        ),
+    ],
+)
+def test_warnings(change: str, warning: str) -> None:
+    pod = make(POD, change)
+    assert row(pod).strategy.warnings(pod) == [warning]
+    assert row(pod).strategy.validate_create(pod) == []
+
+
+def test_label_keys_become_requirements_on_the_pods_own_labels() -> None:
+    keys = "matchLabelKeys: [hash, none], mismatchLabelKeys: [team]"
+    term = f"{{topologyKey: zone, labelSelector: {{matchLabels: {{app: web}}}}, {keys}}}"
+    rule = "topologyKey: zone, maxSkew: 1, whenUnsatisfiable: DoNotSchedule"
+    spread = f"{{{rule}, labelSelector: {{}}, matchLabelKeys: [hash]}}"
+    affinity = f"{{podAntiAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: [{term}]}}}}"
+    labels = "metadata: {labels: {hash: h1, team: t1}}"
+    spec = make(POD, labels, f"spec: {{affinity: {affinity}, topologySpreadConstraints: [{spread}]}}")["spec"]
+    (resolved,) = spec["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert resolved["labelSelector"]["matchExpressions"] == [
+        {"key": "hash", "operator": "In", "values": ["h1"]},
+        {"key": "team", "operator": "NotIn", "values": ["t1"]},
     ]
+    assert spec["topologySpreadConstraints"][0]["labelSelector"] == {
+        "matchExpressions": [{"key": "hash", "operator": "In", "values": ["h1"]}]
+    }
