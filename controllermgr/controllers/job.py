@@ -16,11 +16,11 @@ from machinery.client.resources import JOBS, PODS
 from machinery.controller.batches import all_at_once, slow_start
 from machinery.controller.claim import Claimer
 from machinery.controller.expectations import Expectations
-from machinery.controller.mapping import controller_key
+from machinery.controller.mapping import any_of, controller_key
 from machinery.controller.reconcile import DONE, Outcome, RequeueAfter, TerminalError
 from machinery.controller.spec import ControllerContext, ControllerSpec, Watch
 from machinery.errors import ApiError, NotFound
-from machinery.informer import BY_CONTROLLER, by_controller
+from machinery.informer import BY_CONTROLLER, Change, Informers, by_controller
 from machinery.objects import conditions, meta, owners, pod, workload
 from machinery.objects.selectors import SelectorError
 
@@ -28,12 +28,21 @@ KIND = "Job"
 BURST = 500
 """Pods that one look creates or deletes at most."""
 TRACKED = "tracked by job"
+STRAY = "@"
 
 
 def by_tracking_job(obj: Object) -> Iterable[str]:
     """Indexer: the key of the job that keeps a pod back, whether the job is still there or not."""
     key = controller_key(obj, KIND) if meta.has_finalizer(obj, plan.TRACKING) else None
     return () if key is None else (key,)
+
+
+def itself_if_stray(change: Change, informers: Informers) -> Iterable[str]:
+    """A key for a pod that a job has counted on and that nobody controls any more: `@` and the pod's own key."""
+    pod = change.new
+    if pod is None or owners.controller_of(pod) is not None or not meta.has_finalizer(pod, plan.TRACKING):
+        return ()
+    return (STRAY + meta.key(pod),)
 
 
 class Jobs:
@@ -51,6 +60,11 @@ class Jobs:
         self._control = PodControl(context.client, context.recorder, self._expectations)
 
     async def reconcile(self, key: str) -> Outcome:
+        if key.startswith(STRAY):
+            stray = self._pods.get(key.removeprefix(STRAY))
+            if stray is not None and owners.controller_of(stray) is None:
+                await self._release([stray])
+            return DONE
         job = self._jobs.get(key)
         if job is None:
             self._expectations.forget(key)
@@ -191,7 +205,7 @@ SPEC = ControllerSpec(
         Watch(JOBS),
         Watch(
             PODS,
-            owner_or_suitors(KIND, JOBS),
+            any_of(owner_or_suitors(KIND, JOBS), itself_if_stray),
             indexes={BY_CONTROLLER: by_controller, TRACKED: by_tracking_job},
         ),
     ),

@@ -128,6 +128,21 @@ async def test_deleting_a_job_takes_its_pods_along() -> None:
         assert await on.every(PODS) == []
 
 
+async def test_orphaned_pods_are_held_back_by_nobody() -> None:
+    async with stage() as on:
+        await on.create(JOBS, _job(completions=2, parallelism=2))
+        (first, _) = await on.pods()
+        stray = {**first, "metadata": {**meta.metadata(first), "ownerReferences": [], "labels": {}}}
+        await on.client.update(PODS, stray)
+        await on.settle()
+        assert meta.finalizers(await on.get(PODS, meta.name(first))) == []
+        await on.client.delete(JOBS, "x", namespace=NAMESPACE, options=DeleteOptions(propagation_policy="Orphan"))
+        await on.settle()
+        assert not await on.every(JOBS)
+        left = await on.pods()
+        assert len(left) == 3 and not any(meta.finalizers(each) or meta.owner_references(each) for each in left)
+
+
 async def test_cron_job_starts_a_job_at_each_time() -> None:
     async with stage() as on:
         await on.create(CRON_JOBS, _cron_job())
