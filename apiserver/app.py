@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from actors import Actor, ChildSpec, Clock, DynamicSupervisor, Supervisor
 from apiserver.admission import registry as admission
 from apiserver.auth.bootstrap.keeper import RoleKeeper
-from apiserver.auth.service import READS, Auth
+from apiserver.auth.service import Auth
 from apiserver.bootstrap.actor import Bootstrap
 from apiserver.bootstrap.objects import advertised
 from apiserver.bootstrap.writer import SystemWriter
@@ -83,8 +83,11 @@ class ApiServer:
         self.caches = WatchCaches(client, self.resources, clock)
         store = Store(client, self.caches)
         self.auth = Auth(config.auth, caches=self.caches, clock=clock)
-        for resource in admission.READS:
-            self.caches.keep(resource)
+        # All caches are loaded from the start, those that decisions read first: a watch may begin at the version of any
+        # object that was written since.
+        for resource in dict.fromkeys((*admission.READS, *RESOURCES)):
+            if RESOURCES[resource].storage:
+                self.caches.keep(resource)
         self._hub = TunnelHub()
         around = admission.Surroundings(config, clock, self.caches, self.resources, self.auth.authorizer, randomness)
         parts = Parts(
@@ -130,7 +133,7 @@ class ApiServer:
 
     def spec(self) -> ChildSpec:
         """The whole tree."""
-        reads = [spec for gvr in dict.fromkeys((*READS, *admission.READS)) if (spec := self.resources.find(gvr))]
+        reads = [spec for spec in RESOURCES.values() if spec.storage]
         children = [
             ChildSpec("feed", lambda: Feed(self._etcd, self.caches)),
             ChildSpec(

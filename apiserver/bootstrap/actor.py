@@ -17,7 +17,7 @@ from apiserver.storage.caches import WatchCaches
 
 
 class Bootstrap(Actor):
-    """reads: the resources whose caches must be loaded before requests are decided."""
+    """reads: the resources whose caches must be loaded before requests are answered."""
 
     def __init__(
         self, config: Config, caches: WatchCaches, writer: SystemWriter, *, reads: Sequence[ResourceSpec]

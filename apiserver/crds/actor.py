@@ -82,7 +82,7 @@ class Definitions(Actor):
             return
         if not await self._establish(definition):
             return
-        self._serve(definition)
+        await self._serve(definition)
         if meta.is_deleting(definition) and meta.has_finalizer(definition, CLEANUP):
             await self._empty(definition)
 
@@ -122,7 +122,7 @@ class Definitions(Actor):
             return False
         return conditions.is_true(outcome.obj, "Established")
 
-    def _serve(self, definition: Object) -> None:
+    async def _serve(self, definition: Object) -> None:
         name, ending = meta.name(definition), meta.is_deleting(definition)
         what = (meta.uid(definition), meta.generation(definition), ending)
         if self._served.get(name) == what:
@@ -131,6 +131,8 @@ class Definitions(Actor):
         if ending:
             # What is being emptied is not filled.
             specs = tuple(replace(spec, verbs=tuple(verb for verb in spec.verbs if verb != "create")) for spec in specs)
+        if specs:
+            await self._caches.ensure(specs[0])  # a watch may begin at the version of the first object
         self._resources.serve(name, specs)
         self._served[name] = what
         self.log.info("custom resource served name=%s versions=%d ending=%s", name, len(specs), ending)
