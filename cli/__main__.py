@@ -8,7 +8,7 @@ import sys
 # gRPC warns on standard error when a process with a channel starts another one; we never use a channel in a child
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-from cli.main import main  # noqa: E402  the variable is read when grpc is imported
+from cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())
