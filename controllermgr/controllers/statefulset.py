@@ -66,6 +66,7 @@ class StatefulSets:
         steps = plan.next_steps(statefulset, plan.sort(statefulset, pods), current, update, self._clock.now())
         done, failure = await all_at_once([self._do(statefulset, step, history) for step in steps])
         pods = _after(pods, steps, done)
+        await self._keep_claims(statefulset)
         await self._write_status(statefulset, pods, current, update, history.collisions)
         if failure is not None:
             if namespace_ends(failure):
@@ -121,6 +122,14 @@ class StatefulSets:
             pod = f"{meta.name(statefulset)}-{ordinal}"
             message = f"create Claim {meta.name(claim)} Pod {pod} in StatefulSet {meta.name(statefulset)} success"
             self._recorder.normal(statefulset, "SuccessfulCreate", message)
+
+    async def _keep_claims(self, statefulset: Object) -> None:
+        """Bring existing claims in line with a retention policy that was changed."""
+        for ordinal in plan.ordinals(statefulset) if plan.templates(statefulset) else ():
+            for wanted in plan.build_claims(statefulset, ordinal):
+                claim = self._claims.get(meta.key(wanted))
+                if claim is not None and (changed := plan.with_owner(statefulset, claim)) is not claim:
+                    await self._client.update(PERSISTENT_VOLUME_CLAIMS, changed)
 
     async def _give_claims_to(self, statefulset: Object, pod: Object) -> None:
         """Make a pod the owner of its claims: they go when it goes."""

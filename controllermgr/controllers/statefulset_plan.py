@@ -268,6 +268,17 @@ def build_claims(statefulset: Object, number: int) -> list[Object]:
     return claims
 
 
+def with_owner(statefulset: Object, claim: Object) -> Object:
+    """The claim with the set as its owner if it shall go with it, and without if not; itself when it is so already."""
+    wanted = retention(statefulset, "whenDeleted") == "Delete"
+    if wanted is owners.is_owned_by(claim, meta.uid(statefulset)):
+        return claim
+    if not wanted:
+        return owners.release(claim, meta.uid(statefulset))
+    refs = [*meta.owner_references(claim), owners.reference(statefulset, block=False)]
+    return {**claim, "metadata": {**meta.metadata(claim), "ownerReferences": refs}}
+
+
 def retention(statefulset: Object, when: str) -> str:
     """Retain or Delete: what happens to claims `whenDeleted` (the set) or `whenScaled` (down)."""
     policy = workload.spec(statefulset).get("persistentVolumeClaimRetentionPolicy") or {}

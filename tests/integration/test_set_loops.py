@@ -51,6 +51,42 @@ async def test_stateful_pods_go_in_reverse_and_leave_their_claims() -> None:
         assert len(await on.every(PERSISTENT_VOLUME_CLAIMS)) == 2
 
 
+async def test_claims_go_with_their_set_when_its_policy_says_so() -> None:
+    async with stage() as on:
+        await on.create(STATEFUL_SETS, workload("StatefulSet", replicas=1, volumeClaimTemplates=[CLAIM]))
+        await on.play()
+        (claim,) = await on.every(PERSISTENT_VOLUME_CLAIMS)
+        assert not meta.owner_references(claim)
+        policy = {"whenDeleted": "Delete", "whenScaled": "Retain"}
+        await on.change(STATEFUL_SETS, "x", persistentVolumeClaimRetentionPolicy=policy)
+        (claim,) = await on.every(PERSISTENT_VOLUME_CLAIMS)
+        assert [each["kind"] for each in meta.owner_references(claim)] == ["StatefulSet"]
+        await on.client.delete(STATEFUL_SETS, "x", namespace=NAMESPACE)
+        await on.settle()
+        await on.reap()
+        assert not [each for each in await on.every(PERSISTENT_VOLUME_CLAIMS) if not meta.is_deleting(each)]
+
+
+async def test_scaling_down_may_take_the_claims_along() -> None:
+    async with stage() as on:
+        policy = {"whenDeleted": "Retain", "whenScaled": "Delete"}
+        await on.create(
+            STATEFUL_SETS,
+            workload(
+                "StatefulSet",
+                replicas=2,
+                podManagementPolicy="Parallel",
+                volumeClaimTemplates=[CLAIM],
+                persistentVolumeClaimRetentionPolicy=policy,
+            ),
+        )
+        await on.play()
+        await on.change(STATEFUL_SETS, "x", replicas=1)
+        await on.reap()
+        left = [meta.name(each) for each in await on.every(PERSISTENT_VOLUME_CLAIMS) if not meta.is_deleting(each)]
+        assert left == ["data-x-0"]
+
+
 async def test_stateful_update_rolls_from_the_top_and_back() -> None:
     async with stage() as on:
         await on.create(STATEFUL_SETS, workload("StatefulSet", replicas=2, podManagementPolicy="Parallel"))
