@@ -55,7 +55,8 @@ class SchedulingQueue:
         self._pods: dict[str, Queued] = {}
         self._active: list[tuple[int, float, int, Queued]] = []
         self._backoff: list[tuple[float, int, Queued]] = []
-        self._unschedulable: dict[str, Queued] = {}
+        self._unschedulable: dict[str, Queued] = {}  # oldest first
+        self._rejected_by: dict[frozenset[str], dict[str, Queued]] = {}  # the same pods, by who rejected
         self._serial = itertools.count(1)
 
     def __len__(self) -> int:
@@ -92,7 +93,7 @@ class SchedulingQueue:
         queued = self._pods.pop(key, None)
         if queued is not None:
             queued.serial = 0
-            self._unschedulable.pop(key, None)
+            self._leave_unschedulable(queued)
 
     def pop(self, now: float) -> Queued | None:
         """The next pod to try; None when there is none. It stays known until it is put back or removed."""
@@ -112,6 +113,7 @@ class SchedulingQueue:
         queued.ready_at = now + self.backoff(queued.attempts)
         queued.place = Place.UNSCHEDULABLE
         self._unschedulable[queued.info.key] = queued
+        self._rejected_by.setdefault(plugins, {})[queued.info.key] = queued
 
     def retry(self, queued: Queued, now: float) -> None:
         """The attempt failed for a reason outside the cluster's state: again after the backoff."""
@@ -120,8 +122,8 @@ class SchedulingQueue:
 
     def happened(self, event: Event, now: float) -> None:
         """Wake the unschedulable pods that the event may help."""
-        for queued in list(self._unschedulable.values()):
-            if helps(event, queued.plugins):
+        for plugins in [plugins for plugins in self._rejected_by if helps(event, plugins)]:
+            for queued in list(self._rejected_by[plugins].values()):
                 self._wake(queued, now)
 
     def flush(self, now: float) -> None:
@@ -130,10 +132,11 @@ class SchedulingQueue:
             _, serial, queued = heapq.heappop(self._backoff)
             if queued.serial == serial and queued.place is Place.BACKOFF:
                 self._activate(queued)
-        for queued in list(self._unschedulable.values()):  # oldest first
-            if queued.since + self._timeout > now:
+        while self._unschedulable:
+            oldest = next(iter(self._unschedulable.values()))
+            if oldest.since + self._timeout > now:
                 break
-            self._wake(queued, now)
+            self._wake(oldest, now)
 
     def next_time(self) -> float | None:
         """When `flush` has something to do at the earliest; None for never."""
@@ -159,11 +162,19 @@ class SchedulingQueue:
             self._activate(queued)
 
     def _wake(self, queued: Queued, now: float) -> None:
-        del self._unschedulable[queued.info.key]
+        self._leave_unschedulable(queued)
         if queued.ready_at > now:
             self._back_off(queued)
         else:
             self._activate(queued)
+
+    def _leave_unschedulable(self, queued: Queued) -> None:
+        key = queued.info.key
+        if self._unschedulable.pop(key, None) is not None:
+            group = self._rejected_by[queued.plugins]
+            del group[key]
+            if not group:
+                del self._rejected_by[queued.plugins]
 
     def _activate(self, queued: Queued) -> None:
         queued.place = Place.ACTIVE

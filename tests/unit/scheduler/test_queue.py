@@ -111,3 +111,25 @@ def test_a_new_pod_of_the_name_starts_over_and_removed_ones_do_not_come_back() -
     waiting.remove("default/q")
     waiting.remove("default/p")
     assert (popped(waiting, 100), len(waiting), waiting.next_time()) == ([], 0, None)
+
+
+def test_an_event_wakes_those_whom_it_may_help_and_no_others() -> None:
+    waiting = queue()
+    rejected_by = {
+        "resources": {"NodeResourcesFit"},
+        "taint": {"TaintToleration"},
+        "both": {"TaintToleration", "NodeResourcesFit"},
+        "devices": {"DynamicResources"},
+        "no-nodes": set[str](),
+    }
+    for name, plugins in rejected_by.items():
+        waiting.set(info(name), 0)
+        queued = waiting.pop(0)
+        assert queued is not None
+        waiting.unschedulable(queued, frozenset(plugins), 0)
+    waiting.happened(Event.POD_GONE, 20)
+    assert set(popped(waiting, 20)) == {"resources", "both", "no-nodes"}
+    waiting.happened(Event.NODE_TAINTS, 30)
+    assert popped(waiting, 30) == ["taint"]
+    waiting.remove("default/devices")
+    assert waiting.next_time() is None
