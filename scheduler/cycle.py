@@ -28,15 +28,14 @@ from machinery.errors import NotFound
 from machinery.informer.informer import Informer, Informers
 from machinery.informer.subscription import Change, Subscription
 from machinery.objects import meta
-from machinery.objects import node as nodes
-from machinery.objects import pod as pods
 from machinery.objects.gvk import GVR
 from scheduler.binder import Binding, BindingEnded, Preempting
 from scheduler.cache import Cache
 from scheduler.config import Config
-from scheduler.demand import Compiler, PodInfo
+from scheduler.demand import PodInfo
 from scheduler.diagnosis import Decision, Diagnosis
 from scheduler.framework.registry import Listers, profile
+from scheduler.intake import Intake
 from scheduler.placement import Choice, Placement
 from scheduler.preemption import Victims, preempt
 from scheduler.queue import Queued, SchedulingQueue
@@ -110,12 +109,19 @@ class Cycle(Actor):
         self._on_synced = synced
         self._on_attached = attached
         self._synced = False
-        self._compiler = Compiler()
         self._cache = Cache()
         self._queue = SchedulingQueue(
             initial_backoff=config.pod_initial_backoff,
             max_backoff=config.pod_max_backoff,
             timeout=config.unschedulable_timeout,
+        )
+        self._decisions: OrderedDict[str, Decision] = OrderedDict()
+        self._intake = Intake(
+            config.scheduler_name,
+            cache=self._cache,
+            queue=self._queue,
+            now=self._now,
+            gone=self._forget_decision,
         )
         listers = Listers(
             claims=informers.store(PERSISTENT_VOLUME_CLAIMS).get,
@@ -130,17 +136,16 @@ class Cycle(Actor):
         self._timer: Timer | None = None
         self._wake_told = False
         self._subscriptions: list[tuple[Informer, Subscription]] = []
-        self._decisions: OrderedDict[str, Decision] = OrderedDict()
 
     async def setup(self) -> None:
         self._on_attached(self.ref)
         needed = [
-            self._follow(NODES, self._apply_nodes),
-            self._follow(NAMESPACES, self._apply_namespaces),
-            self._follow(PODS, self._apply_pods),
+            self._follow(NODES, self._intake.nodes),
+            self._follow(NAMESPACES, self._intake.namespaces),
+            self._follow(PODS, self._intake.pods),
         ]
         for resource in (PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES):
-            self._follow(resource, self._apply_storage)
+            self._follow(resource, self._intake.storage)
         self.spawn(self._begin(needed), name="sync")
 
     async def teardown(self) -> None:
@@ -192,90 +197,10 @@ class Cycle(Actor):
         others = (PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES, POD_DISRUPTION_BUDGETS)
         await self._informers.sync(*(self._informers.of(resource) for resource in others))
 
-    def _apply_nodes(self, changes: Sequence[Change]) -> None:
-        for change in changes:
-            if change.new is None:
-                self._cache.remove_node(meta.name(change.object))
-                self._happened(Event.NODE_REMOVED)
-            elif change.old is None:
-                self._cache.set_node(change.new)
-                self._happened(Event.NODE_ADDED)
-            else:
-                events = node_events(change.old, change.new)
-                known = self._cache.columns.node(change.key)
-                if not events and known is not None and known.object is not None:
-                    known.object = change.new  # a heartbeat
-                    continue
-                self._cache.set_node(change.new)
-                for event in events:
-                    self._happened(event)
-
-    def _apply_namespaces(self, changes: Sequence[Change]) -> None:
-        for change in changes:
-            labels = {} if change.new is None else meta.labels(change.new)
-            self._cache.relations.set_namespace(meta.name(change.object), labels)
-        self._happened(Event.NAMESPACE)
-
-    def _apply_storage(self, changes: Sequence[Change]) -> None:
-        if changes:
-            self._happened(Event.STORAGE)
-
-    def _apply_pods(self, changes: Sequence[Change]) -> None:
-        for change in changes:
-            if change.new is None or pods.is_terminal(change.new):
-                self._pod_gone(change.object)
-            elif pods.node_name(change.new):
-                self._pod_assigned(change.new)
-            elif pods.scheduler_name(change.new) == self._config.scheduler_name:
-                self._pod_waits(change.new)
-
-    def _pod_gone(self, pod: dict[str, Any]) -> None:
-        key = meta.key(pod)
-        queued = self._queue.get(key)
-        if queued is not None:
-            self._cache.nominate(queued.info, "")
-            self._queue.remove(key)
-        self._decisions.pop(key, None)
-        if self._cache.remove(key) is not None:
-            self._happened(Event.POD_GONE)
-
-    def _pod_assigned(self, pod: dict[str, Any]) -> None:
-        key, node_name = meta.key(pod), pods.node_name(pod)
-        known = self._cache.get(key)
-        if known is not None and known.node_name == node_name and not known.assumed:
-            old = known.info.object
-            if old.get("spec") == pod.get("spec") and known.info.labels == meta.labels(pod):
-                known.info.object = pod  # only its status changed
-                return
-        self._queue.remove(key)
-        self._cache.confirm(self._compiler.compile(pod), node_name)
-        self._happened(Event.POD_ASSIGNED)
-        if known is not None and not known.assumed:
-            self._happened(Event.POD_GONE)  # it may have become smaller
-
-    def _pod_waits(self, pod: dict[str, Any]) -> None:
-        key = meta.key(pod)
-        placed = self._cache.get(key)
-        if placed is not None:
-            if placed.info.uid == meta.uid(pod):
-                return  # assumed: its binding will be seen soon
-            self._pod_gone(placed.info.object)
-        if meta.is_deleting(pod):
-            self._pod_gone(pod)
-            return
-        info = self._compiler.compile(pod)
-        self._queue.set(info, self.clock.monotonic())
-        nominated = str(pods.status(pod).get("nominatedNodeName") or "")
-        if nominated and not self._cache.nomination(key):
-            self._cache.nominate(info, nominated)
-
-    def _happened(self, event: Event) -> None:
-        self._queue.happened(event, self.clock.monotonic())
-
     # -- placing
 
     async def _place(self) -> None:
-        now = self.clock.monotonic()
+        now = self._now()
         for _ in range(self._config.batch):
             queued = self._queue.pop(now)
             if queued is None:
@@ -324,6 +249,9 @@ class Cycle(Actor):
         if len(self._decisions) > DECISIONS:
             self._decisions.popitem(last=False)
 
+    def _forget_decision(self, key: str) -> None:
+        self._decisions.pop(key, None)
+
     def _report(self, report: Unscheduled) -> None:
         with contextlib.suppress(DeadRef):  # the scheduler is ending
             self._reporter().tell_nowait(report)
@@ -370,19 +298,22 @@ class Cycle(Actor):
             return
         if placed is not None and placed.assumed and placed.info.uid == ended.uid:
             self._cache.remove(ended.key)
-            self._happened(Event.POD_GONE)
+            self._intake.happened(Event.POD_GONE)
         if not mine or queued is None:
             return
         if isinstance(ended.error, NotFound):
             self._queue.remove(ended.key)  # should it come back, the watch will tell
             return
         log.warning("binding failed pod=%s node=%s error=%s", ended.key, ended.node_name, ended.error.message)
-        self._queue.retry(queued, self.clock.monotonic())
+        self._queue.retry(queued, self._now())
         message = f"binding rejected: {ended.error.message}"
         self._recorder.warning(queued.info.object, "FailedScheduling", message)
         self._report(Unscheduled(queued.info, SCHEDULER_ERROR, message))
 
     # -- waking
+
+    def _now(self) -> float:
+        return self.clock.monotonic()
 
     def _tell_wake(self) -> None:
         if not self._wake_told:
@@ -396,16 +327,3 @@ class Cycle(Actor):
         at = self._queue.next_time()
         if at is not None:
             self._timer = self.clock.call_later(max(at - self.clock.monotonic(), 0.0), self._tell_wake)
-
-
-def node_events(old: dict[str, Any], new: dict[str, Any]) -> list[Event]:
-    """What of a node's change matters to scheduling."""
-    events = []
-    before, after = nodes.status(old), nodes.status(new)
-    if any(before.get(field) != after.get(field) for field in ("allocatable", "capacity", "images")):
-        events.append(Event.NODE_ALLOCATABLE)
-    if meta.labels(old) != meta.labels(new):
-        events.append(Event.NODE_LABELS)
-    if nodes.taints(old) != nodes.taints(new) or nodes.is_unschedulable(old) != nodes.is_unschedulable(new):
-        events.append(Event.NODE_TAINTS)
-    return events

@@ -19,7 +19,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import difflib
-import enum
 import inspect
 import itertools
 import os
@@ -32,12 +31,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-T = TypeVar("T")
+from machinery.process.values import convert, placeholder, shown, split, without_none
 
-_DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-_TRUE = {"true", "yes", "on", "1"}
-_FALSE = {"false", "no", "off", "0"}
+T = TypeVar("T")
 
 
 def setting(
@@ -84,11 +80,11 @@ class _Field:
 
     @property
     def boolean(self) -> bool:
-        return _plain(self.type) is bool
+        return without_none(self.type) is bool
 
     @property
     def repeated(self) -> bool:
-        return typing.get_origin(_plain(self.type)) in (tuple, dict, Mapping, types.MappingProxyType)
+        return typing.get_origin(without_none(self.type)) in (tuple, dict, Mapping, types.MappingProxyType)
 
 
 def parse(
@@ -138,7 +134,7 @@ def load(
         else:
             continue
         try:
-            values[field.name] = _convert(raw, field.type, field.unit)
+            values[field.name] = convert(raw, field.type, field.unit)
         except ValueError as error:
             problems.append(f"{source}: {error}")
     if problems:
@@ -156,9 +152,9 @@ def usage(config: type[Any], *, prog: str, description: str = "") -> str:
         lines += ["", *textwrap.wrap(description, 100)]
     lines += ["", "flags:"]
     for field in _fields(config):
-        head = f"  --{field.flag}" + ("" if field.boolean else f" {_placeholder(field.type)}")
+        head = f"  --{field.flag}" + ("" if field.boolean else f" {placeholder(field.type)}")
         lines.append(head)
-        tail = "required" if field.default is dataclasses.MISSING else f"default: {_shown(field.default)}"
+        tail = "required" if field.default is dataclasses.MISSING else f"default: {shown(field.default)}"
         unit = f"in {field.unit}; " if field.unit else ""
         more = "repeatable; " if field.repeated else ""
         lines += textwrap.wrap(
@@ -251,7 +247,7 @@ def _read_flags(
         if field is None:
             config_file = value
         elif field.repeated:
-            values[field.name] = [*values.get(field.name, ()), *_split(value)]
+            values[field.name] = [*values.get(field.name, ()), *split(value)]
         else:
             values[field.name] = value
     return values, config_file
@@ -298,133 +294,3 @@ def _suggestion(name: str, known: Mapping[str, object]) -> str:
 def _prefix(prog: str) -> str:
     name = prog.removeprefix("python -m ").strip()
     return "".join(char if char.isalnum() else "_" for char in name).upper() + "_"
-
-
-def _split(value: str) -> list[str]:
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-def _plain(hint: Any) -> Any:
-    """The type without ``| None``."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        options = [option for option in typing.get_args(hint) if option is not types.NoneType]
-        if len(options) == 1:
-            return options[0]
-    return hint
-
-
-def _convert(raw: Any, hint: Any, unit: str | None) -> Any:
-    """A flag's text or a file's value as the field's type; raises ``ValueError`` with what is wrong."""
-    plain = _plain(hint)
-    if raw is None:
-        if plain is hint:
-            raise ValueError("must not be empty")
-        return None
-    origin, arguments = typing.get_origin(plain), typing.get_args(plain)
-    if origin is tuple:
-        items = _split(raw) if isinstance(raw, str) else raw
-        if not isinstance(items, list):
-            raise ValueError(f"must be a list, not {raw!r}")
-        return tuple(_convert(item, arguments[0], unit) for item in items)
-    if origin in (dict, Mapping):
-        return {str(key): _convert(item, arguments[1], unit) for key, item in _pairs(raw)}
-    if origin is typing.Literal:
-        for choice in arguments:
-            if str(choice) == str(raw):
-                return choice
-        raise ValueError(f"must be one of {', '.join(map(str, arguments))}, not {raw!r}")
-    if isinstance(plain, type) and issubclass(plain, enum.Enum):
-        for member in plain:
-            if raw in (member.value, member.name) or str(member.value) == str(raw):
-                return member
-        raise ValueError(f"must be one of {', '.join(str(member.value) for member in plain)}, not {raw!r}")
-    if plain is bool:
-        return _boolean(raw)
-    if plain in (int, float):
-        return _number(raw, plain, unit)
-    if isinstance(raw, (dict, list)):
-        raise ValueError(f"must be a single value, not {raw!r}")
-    if plain is str:
-        return str(raw)
-    if plain is Path:
-        return Path(str(raw)).expanduser()
-    raise TypeError(f"settings of type {plain!r} are not supported")
-
-
-def _pairs(raw: Any) -> list[tuple[str, Any]]:
-    if isinstance(raw, dict):
-        return list(raw.items())
-    pairs = []
-    for item in _split(raw) if isinstance(raw, str) else raw:
-        key, equals, value = str(item).partition("=")
-        if not equals or not key:
-            raise ValueError(f"must be KEY=VALUE, not {item!r}")
-        pairs.append((key, value))
-    return pairs
-
-
-def _boolean(raw: Any) -> bool:
-    if isinstance(raw, bool):
-        return raw
-    word = str(raw).lower()
-    if word in _TRUE:
-        return True
-    if word in _FALSE:
-        return False
-    raise ValueError(f"must be true or false, not {raw!r}")
-
-
-def _number(raw: Any, kind: type, unit: str | None) -> int | float:
-    if isinstance(raw, bool) or not isinstance(raw, (str, int, float)):
-        raise ValueError(f"must be a number, not {raw!r}")
-    text = str(raw).strip()
-    scale: float = 1
-    if isinstance(raw, str) and unit in ("s", "bytes"):
-        digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-        suffix = text[len(digits) :]
-        table: Mapping[str, float] = {**_DURATIONS, "": 1.0} if unit == "s" else _SIZES
-        lookup = suffix.removesuffix("B") if unit == "bytes" else suffix
-        if lookup not in table:
-            raise ValueError(f"has the unknown unit {suffix!r}: use one of {', '.join(filter(None, table))}")
-        text, scale = digits, table[lookup]
-    try:
-        number = float(text) if kind is float or "." in text else int(text)
-    except ValueError:
-        raise ValueError(f"must be a {'whole ' if kind is int else ''}number, not {raw!r}") from None
-    result = number * scale
-    if kind is int:
-        if result != int(result):
-            raise ValueError(f"must be a whole number, not {raw!r}")
-        return int(result)
-    return float(result)
-
-
-def _placeholder(hint: Any) -> str:
-    plain = _plain(hint)
-    origin, arguments = typing.get_origin(plain), typing.get_args(plain)
-    if origin is tuple:
-        return _placeholder(arguments[0])
-    if origin in (dict, Mapping):
-        return "KEY=VALUE"
-    if origin is typing.Literal:
-        return "|".join(map(str, arguments))
-    if isinstance(plain, type) and issubclass(plain, enum.Enum):
-        return "|".join(str(member.value) for member in plain)
-    return {int: "N", float: "N", Path: "PATH"}.get(plain, "TEXT")
-
-
-def _shown(value: Any) -> str:
-    match value:
-        case None | () | "":
-            return "none"
-        case bool():
-            return str(value).lower()
-        case enum.Enum():
-            return str(value.value)
-        case tuple():
-            return ",".join(map(_shown, value))
-        case dict():
-            return ",".join(f"{key}={_shown(item)}" for key, item in value.items()) or "none"
-        case float():
-            return f"{value:g}"
-    return str(value)
