@@ -140,7 +140,7 @@ def from_label_selector(selector: Mapping[str, Any] | None) -> Selector:
     """The selector of a `metav1.LabelSelector`: None selects nothing, {} everything. SelectorError when malformed."""
     if selector is None:
         return NOTHING
-    found = [Requirement(key, Op.IN, (value,)) for key, value in (selector.get("matchLabels") or {}).items()]
+    found = [Requirement(key, Op.EQUALS, (value,)) for key, value in (selector.get("matchLabels") or {}).items()]
     for each in selector.get("matchExpressions") or ():
         operator = each.get("operator", "")
         if operator not in _OF_OBJECT:

@@ -79,7 +79,7 @@ def test_label_selector_object() -> None:
     )
     assert selector.matches(WEB)
     assert not selector.matches({**WEB, "old": ""})
-    assert str(selector) == "app in (web),!old,tier in (a,b)"
+    assert str(selector) == "app=web,!old,tier in (a,b)"
 
 
 def test_label_selector_object_refuses() -> None:
