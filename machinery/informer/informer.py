@@ -175,6 +175,10 @@ class Informers:
             informer = self._informers[selection] = Informer(selection)
         return informer
 
+    def all(self) -> Sequence[Informer]:
+        """Every informer that was asked for."""
+        return list(self._informers.values())
+
     def store(self, resource: GVR) -> Store:
         """The store of the unrestricted informer of a resource."""
         return self.of(resource).store
