@@ -80,7 +80,7 @@ async def test_a_write_past_the_server_is_seen_as_well(server: Server) -> None:
     client = server.client()
     made = await client.create(CONFIGMAPS, configmap("a", x="1"))
     assert await names(client) == ["a"]
-    other = EtcdClient(server.store, server.api._clock)
+    other = EtcdClient(server.store, server.clock)
     key = b"/registry/configmaps/default/a"
     await other.remove(key, expected=int(made["metadata"]["resourceVersion"]))
     assert await names(client) == []

@@ -381,7 +381,7 @@ async def test_the_stored_bytes_are_what_was_answered(server: Server) -> None:
 
     client = server.client()
     made = await client.create(DEPLOYMENTS, deployment("web"))
-    found = await EtcdClient(server.store, server.api._clock).get(b"/registry/deployments/default/web")
+    found = await EtcdClient(server.store, server.clock).get(b"/registry/deployments/default/web")
     assert found is not None
     assert b"resourceVersion" not in found.value
     assert orjson.loads(splice(found.value, found.revision)) == made

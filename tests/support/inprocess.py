@@ -34,6 +34,7 @@ class Server:
 
     api: ApiServer
     store: Channel
+    clock: Clock
 
     def client(self, user: str = "admin", *groups: str, user_agent: str = "tests/1") -> ApiClient:
         """A client as `user`; an administrator when no groups are named."""
@@ -59,7 +60,7 @@ async def serving(
     root = ChildSpec("test", lambda: Supervisor(children, strategy=Strategy.REST_FOR_ONE))
     async with System(root, clock=clock):
         await api.ready()
-        yield Server(api, etcd)
+        yield Server(api, etcd, clock)
 
 
 def configmap(name: str, *, namespace: str = "default", labels: dict[str, str] | None = None, **data: str) -> Object:
