@@ -17,8 +17,10 @@ from etcdlite.errors import Compacted, FutureRevision
 from etcdlite.store.committer import Committer
 from etcdlite.store.mvcc import Mvcc
 
-STEP = 256
-"""Keys of one sweep step."""
+STEP_KEYS = 256
+"""Most keys of one sweep step."""
+STEP_CHANGES = 512
+"""Forgotten changes at which a step ends; the last key may go beyond."""
 REVISION_INTERVAL = 300.0
 """Seconds between compactions in mode revision, as in etcd."""
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -69,8 +71,15 @@ class Compactor:
 
     async def _steps(self) -> AsyncIterator[int]:
         stale = iter(list(self._state.index.stale))
-        while keys := list(itertools.islice(stale, STEP)):
-            forgotten = self._state.sweep(keys)
+        more = True
+        while more:
+            forgotten: list[int] = []
+            more = False
+            for key in itertools.islice(stale, STEP_KEYS):
+                more = True
+                forgotten += self._state.sweep(key)
+                if len(forgotten) >= STEP_CHANGES:
+                    break
             self._committer.forget(forgotten)
             if self._committer.durable and forgotten:
                 await self._committer.flush()

@@ -22,8 +22,10 @@ from etcdlite.model import Change, Record
 FORMAT = 1
 """Of the file; a newer one is refused."""
 FILE = "store.db"
-VACUUM_PAGES = 256
-"""Pages given back to the file system in one step after deletions."""
+VACUUM_PAGES = 64
+"""Pages given back to the file system by one commit that deletes."""
+UNSEEN_BYTES = 64 * 1024
+"""Written between two looks at the size of the file."""
 
 _PRAGMAS = (
     "PRAGMA auto_vacuum=INCREMENTAL",  # before the first table, or it does nothing
@@ -71,6 +73,7 @@ class Log:
         self._lock = lock
         self._readers: list[sqlite3.Connection] = []
         self._writer = self._connect()
+        self._unseen = 0
         for pragma in _PRAGMAS:
             self._writer.execute(pragma)
         self._writer.executescript(_TABLES)
@@ -78,6 +81,7 @@ class Log:
         if found > FORMAT:
             self._writer.close()
             raise DatabaseError(f"{path}: written by a newer version (format {found}); this one reads format {FORMAT}")
+        self._size = self.size()
 
     @classmethod
     def open(cls, data_dir: str) -> Log:
@@ -147,7 +151,7 @@ class Log:
     # ---- writing ----------------------------------------------------------------------------------------------
 
     def commit(self, batch: Batch) -> Size:
-        """Make a batch durable, whole or not at all. Raises sqlite3.Error."""
+        """Make a batch durable, whole or not at all. Returns the size, seen lately. Raises sqlite3.Error."""
         writer = self._writer
         writer.execute("BEGIN IMMEDIATE")
         try:
@@ -161,15 +165,20 @@ class Log:
                     writer.execute("REPLACE INTO lease(id, ttl, remaining) VALUES(?, ?, ?)", (lease_id, *lease))
             if batch.settings:
                 writer.executemany("REPLACE INTO setting(name, value) VALUES(?, ?)", batch.settings.items())
+            if batch.forgotten:
+                # One page at each call: the pragma has a row per page but no column, which `execute` takes for its end.
+                for _ in range(VACUUM_PAGES):
+                    writer.execute("PRAGMA incremental_vacuum(1)")
             writer.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 writer.execute("ROLLBACK")
             raise
-        if batch.forgotten:
-            # A script, since the pragma has a row per page but no column, which `execute` takes for its end.
-            writer.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
-        return self.size()
+        self._unseen += sum(change.record.size for change in batch.changes)
+        if batch.forgotten or self._unseen > UNSEEN_BYTES:
+            self._unseen = 0
+            self._size = self.size()
+        return self._size
 
     def size(self) -> Size:
         """Bytes of the file as it will be once the write-ahead log is checkpointed."""
@@ -182,7 +191,8 @@ class Log:
         """Give every free page back to the file system."""
         self._writer.executescript("PRAGMA incremental_vacuum")
         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        return self.size()
+        self._size = self.size()
+        return self._size
 
     def copy_to(self, target: pathlib.Path) -> None:
         """Write a consistent copy of the file, while others read and write this one."""

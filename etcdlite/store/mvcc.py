@@ -119,11 +119,9 @@ class Mvcc:
             raise FutureRevision
         self.compacted = revision
 
-    def sweep(self, keys: Iterable[bytes]) -> list[int]:
-        """Forget what is compacted of these keys, and return the positions, for the file to delete."""
-        forgotten: list[int] = []
-        for key in keys:
-            forgotten += self.index.compact(key, self.compacted)
+    def sweep(self, key: bytes) -> list[int]:
+        """Forget what is compacted of a key, and return the positions, for the file to delete."""
+        forgotten = self.index.compact(key, self.compacted)
         self.records.drop(forgotten)
         return forgotten
 

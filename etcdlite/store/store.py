@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NO_SPACE_ALARM = "alarm_nospace"
+FAIR_EVERY = 32
+"""Revisions between pauses of a store in memory."""
 PUT_OVERHEAD = 256
 """Bytes a write may need beside its request."""
 
@@ -242,8 +244,10 @@ class Store:
             return writing, result, bool(changes) and self.committer.take(writing.revision, changes)
 
         writing, result, heard = await self._resident(attempt)
-        if heard:
-            await asyncio.sleep(0)  # watches were woken before the writer goes on: they run first
+        if heard or (writing.revision % FAIR_EVERY == 0 and not self.committer.durable):
+            # Watches were woken before the writer goes on: they run first. And a caller that never waits for anything
+            # else must not keep the loop for itself.
+            await asyncio.sleep(0)
         elif self.state.visible < self.state.revision:
             await self.committer.flush()
             self._trim()
