@@ -15,6 +15,7 @@ from apiserver.resources.secrets import SecretStrategy
 from apiserver.resources.services import ServiceStrategy
 from apiserver.resources.spec import SubresourceSpec
 from apiserver.resources.validation import core as validation
+from apiserver.resources.validation import limits
 from apiserver.resources.validation import services as service_validation
 from apiserver.resources.validation import storage_k8s as storage_validation
 from machinery.objects.gvk import GVK
@@ -105,7 +106,7 @@ ROWS = (
             generation=False,
             create_on_update=True,
             default=defaults.limit_range,
-            validate=validation.limit_range,
+            validate=limits.limit_range,
         ),
     ),
     built_in(
@@ -230,8 +231,8 @@ ROWS = (
             generation=False,
             initial_status={},
             default=defaults.resource_quota,
-            validate=validation.resource_quota,
-            update=validation.resource_quota_update,
+            validate=limits.resource_quota,
+            update=limits.resource_quota_update,
         ),
     ),
     built_in(

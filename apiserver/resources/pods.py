@@ -76,6 +76,9 @@ class PodStrategy(Strategy):
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         return pod_update.update(obj, old)
 
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return pod_update.status(obj, old)
+
     def validate_subresource(self, subresource: str, obj: Object, old: Object) -> list[FieldError]:
         if subresource == "ephemeralcontainers":
             return pod_update.ephemeral_containers(obj, old)

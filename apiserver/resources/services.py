@@ -59,6 +59,9 @@ class ServiceStrategy(Strategy):
     def validate_create(self, obj: Object) -> list[FieldError]:
         return validation.service(obj)
 
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return validation.service_status(obj)
+
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         return validation.service_update(obj, old)
 

@@ -36,7 +36,8 @@ def node_selector(path: str, selector: Object) -> Errors:
     terms = selector.get("nodeSelectorTerms")
     if not terms:
         return [FieldError.required(f"{path}.nodeSelectorTerms", "must have at least one node selector term")]
-    return [error for at, term in indexed(f"{path}.nodeSelectorTerms", terms) for error in _node_term(at, term)]
+    listed = indexed(f"{path}.nodeSelectorTerms", terms)
+    return [error for at, term in listed for error in _node_term(at, term, strict=True)]
 
 
 def _node_affinity(path: str, value: Object) -> Errors:
@@ -45,7 +46,7 @@ def _node_affinity(path: str, value: Object) -> Errors:
         errors += node_selector(f"{path}.{_REQUIRED}", must)
     for at, weighted in indexed(f"{path}.{_PREFERRED}", value.get(_PREFERRED)):
         errors += _weight(at, weighted)
-        errors += _node_term(f"{at}.preference", weighted.get("preference") or {})
+        errors += _node_term(f"{at}.preference", weighted.get("preference") or {}, strict=False)
     return errors
 
 
@@ -54,7 +55,8 @@ def _weight(path: str, weighted: Object) -> Errors:
     return [] if 1 <= weight <= 100 else [FieldError.invalid(f"{path}.weight", weight, "must be in the range 1-100")]
 
 
-def _node_term(path: str, term: Object) -> Errors:
+def _node_term(path: str, term: Object, *, strict: bool) -> Errors:
+    """One term. strict: values must be such as labels have; a preference for others just never comes true."""
     errors: Errors = []
     for at, requirement in indexed(f"{path}.matchExpressions", term.get("matchExpressions")):
         operator, values = requirement.get("operator") or "", requirement.get("values") or []
@@ -80,6 +82,9 @@ def _node_term(path: str, term: Object) -> Errors:
         else:
             errors.append(FieldError.invalid(f"{at}.operator", operator, "not a valid selector operator"))
         errors += text(f"{at}.key", requirement.get("key"), is_label_key)
+        if strict:
+            for value_at, value in indexed(f"{at}.values", values):
+                errors += text(value_at, value, is_label_value)
     for at, requirement in indexed(f"{path}.matchFields", term.get("matchFields")):
         operator, values, key = (
             requirement.get("operator") or "",
@@ -102,11 +107,11 @@ def _node_term(path: str, term: Object) -> Errors:
 def _pod_term(path: str, term: Object) -> Errors:
     errors = label_selector(f"{path}.labelSelector", term.get("labelSelector"))
     errors += label_selector(f"{path}.namespaceSelector", term.get("namespaceSelector"))
-    for at, name in indexed(f"{path}.namespaces", term.get("namespaces")):
-        errors += text(at, name, is_dns_label)
+    for name in term.get("namespaces") or []:
+        errors += text(f"{path}.namespace", name, is_dns_label)
     key = term.get("topologyKey")
     if not key:
-        return [*errors, FieldError.required(f"{path}.topologyKey", "can not be empty")]
+        errors.append(FieldError.required(f"{path}.topologyKey", "can not be empty"))
     return errors + text(f"{path}.topologyKey", key, is_label_key)
 
 

@@ -26,7 +26,9 @@ from machinery.objects.names import is_dns_label, is_label_key, is_port_name
 Object = Mapping[str, Any]
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-_MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
+_MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
+_RESIZED = ("cpu", "memory")
+_RESIZE_POLICIES = ("NotRequired", "RestartContainer")
 _OVERCOMMIT = ("cpu", "memory", "ephemeral-storage")
 _INIT_ONLY = "may not be set for init containers without restartPolicy=Always"
 _EPHEMERAL_REFUSES = (
@@ -83,11 +85,10 @@ def _init(path: str, container: Object) -> Errors:
 
 
 def _ephemeral(path: str, container: Object) -> Errors:
-    return [
-        FieldError.forbidden(f"{path}.{key}", "cannot be set for an Ephemeral Container")
-        for key in _EPHEMERAL_REFUSES
-        if container.get(key)
-    ]
+    refused = [f"{path}.{key}" for key in _EPHEMERAL_REFUSES if container.get(key)]
+    for at, mount in indexed(f"{path}.volumeMounts", container.get("volumeMounts")):
+        refused += [f"{at}.{key}" for key in ("subPath", "subPathExpr") if mount.get(key)]
+    return [FieldError.forbidden(at, "cannot be set for an Ephemeral Container") for at in refused]
 
 
 def _container(path: str, container: Object, volumes: Collection[str], *, host: bool) -> Errors:
@@ -105,6 +106,9 @@ def _container(path: str, container: Object, volumes: Collection[str], *, host: 
         errors += required(f"{at}.devicePath", device.get("devicePath"))
     errors += one_of(f"{path}.imagePullPolicy", container.get("imagePullPolicy"), _PULL_POLICIES)
     errors += resources(f"{path}.resources", container.get("resources") or {})
+    for at, policy in indexed(f"{path}.resizePolicy", container.get("resizePolicy")):
+        errors += one_of(at, policy.get("resourceName"), _RESIZED)
+        errors += one_of(at, policy.get("restartPolicy"), _RESIZE_POLICIES)
     return errors + _security(f"{path}.securityContext", container.get("securityContext"))
 
 
@@ -189,11 +193,11 @@ def resources(path: str, asked: Object) -> Errors:
     for name, request in amounts["requests"].items():
         limit = amounts["limits"].get(name)
         if limit is None:
-            if _is_extended(name):
+            if not _is_overcommitted(name):
                 errors.append(
                     FieldError.required(f"{path}.limits", "Limit must be set for non overcommitable resources")
                 )
-        elif name not in _OVERCOMMIT and request != limit:
+        elif not _is_overcommitted(name) and request != limit:
             errors.append(
                 FieldError.invalid(f"{path}.requests", str(request), f"must be equal to {name} limit of {limit}")
             )
@@ -212,6 +216,11 @@ def _resource_name(path: str, name: str) -> Errors:
         errors.append(FieldError.invalid(path, name, "must be a standard resource type or fully qualified"))
         errors.append(FieldError.invalid(path, name, "must be a standard resource for containers"))
     return errors
+
+
+def _is_overcommitted(name: str) -> bool:
+    """Whether pods may be promised more of it than there is: all of Kubernetes' own resources but huge pages."""
+    return not _is_extended(name) and not name.startswith("hugepages-")
 
 
 def _is_extended(name: str) -> bool:

@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 
 from apiserver.resources.validation.apps import MISMATCH
-from apiserver.resources.validation.checks import Errors, indexed, not_negatives, one_of, quantity, required, text
+from apiserver.resources.validation.checks import Errors, not_negatives, required, text
 from apiserver.resources.validation.pods import template
 from machinery.errors import FieldError
-from machinery.objects.names import is_config_key, is_dns_subdomain, is_label_key
+from machinery.objects.names import is_config_key, is_dns_subdomain
 
 Object = dict[str, Any]
 
@@ -28,10 +28,6 @@ _SECRET_KEYS: Mapping[str, tuple[str, ...]] = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
 }
 _ACCOUNT = "kubernetes.io/service-account.name"
-_QUOTA_SCOPES = (
-    "BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating",
-    "VolumeAttributesClass",
-)  # fmt: skip
 
 
 def config_map(obj: Object) -> Errors:
@@ -70,7 +66,7 @@ def secret(obj: Object) -> Errors:
     elif kind == "kubernetes.io/basic-auth" and not data.keys() & {"username", "password"}:
         errors += [FieldError.required("data[username]"), FieldError.required("data[password]")]
     for key in _SECRET_KEYS.get(kind, ()):
-        if key not in data:
+        if key not in data or (key == "ssh-privatekey" and not data[key]):
             errors.append(FieldError.required(f"data[{key}]"))
         elif key.startswith(".docker") and (said := _json_problem(data[key])):
             errors.append(FieldError.invalid(f"data[{key}]", _REDACTED, said))
@@ -92,6 +88,9 @@ def replication_controller(obj: Object) -> Errors:
         errors.append(FieldError.required("spec.selector"))
     if pods is None:
         return [*errors, FieldError.required("spec.template")]
+    if (pods.get("spec") or {}).get("activeDeadlineSeconds") is not None:
+        at = "spec.template.spec.activeDeadlineSeconds"
+        errors.append(FieldError.forbidden(at, "activeDeadlineSeconds in ReplicationController is not Supported"))
     labels = (pods.get("metadata") or {}).get("labels") or {}
     if selector and not selector.items() <= labels.items():
         errors.append(FieldError.invalid("spec.template.metadata.labels", labels, MISMATCH))
@@ -106,10 +105,6 @@ def pod_template(obj: Object) -> Errors:
     return template("template", obj.get("template") or {})
 
 
-def service_account(obj: Object) -> Errors:
-    return []
-
-
 def event(obj: Object) -> Errors:
     """An event lives in the namespace of what it is about; that of a cluster-wide object lives in `default`."""
     about = obj.get("involvedObject") or obj.get("regarding") or {}
@@ -120,75 +115,6 @@ def event(obj: Object) -> Errors:
     if not home and namespace not in ("", "default", "kube-system"):
         return [FieldError.invalid(f"{field}.namespace", home, "does not match event.namespace")]
     return []
-
-
-def limit_range(obj: Object) -> Errors:
-    errors: Errors = []
-    seen: set[str] = set()
-    for at, limit in indexed("spec.limits", (obj.get("spec") or {}).get("limits")):
-        kind = limit.get("type") or ""
-        errors += required(f"{at}.type", kind)
-        if kind in seen:
-            errors.append(FieldError.duplicate(f"{at}.type", kind))
-        seen.add(kind)
-        amounts: dict[str, dict[str, Any]] = {}
-        for key in ("max", "min", "default", "defaultRequest"):
-            amounts[key] = {}
-            for name, value in (limit.get(key) or {}).items():
-                amount, wrong = quantity(f"{at}.{key}[{name}]", value)
-                errors += text(f"{at}.{key}[{name}]", name, is_label_key) + wrong
-                if amount is not None:
-                    amounts[key][name] = amount
-        if kind == "Pod":
-            for key in ("default", "defaultRequest"):
-                if limit.get(key):
-                    errors.append(FieldError.forbidden(f"{at}.{key}", "may not be specified when `type` is 'Pod'"))
-        errors += _ordered(at, amounts)
-    return errors
-
-
-def _ordered(path: str, amounts: Mapping[str, Mapping[str, Any]]) -> Errors:
-    """min ≤ defaultRequest ≤ default ≤ max, as far as they are given."""
-    errors: Errors = []
-    for low, high, said in (
-        ("min", "max", "min value {} is greater than max value {}"),
-        ("min", "defaultRequest", "min value {} is greater than default request value {}"),
-        ("defaultRequest", "max", "default request value {} is greater than max value {}"),
-        ("defaultRequest", "default", "default request value {} is greater than default limit value {}"),
-        ("min", "default", "min value {} is greater than default value {}"),
-        ("default", "max", "default value {} is greater than max value {}"),
-    ):
-        for name, amount in amounts[low].items():
-            other = amounts[high].get(name)
-            if other is not None and amount > other:
-                field = high if low == "min" and high != "max" else low
-                errors.append(
-                    FieldError.invalid(f"{path}.{field}[{name}]", str(amounts[field][name]), said.format(amount, other))
-                )
-    return errors
-
-
-def resource_quota(obj: Object) -> Errors:
-    spec = obj.get("spec") or {}
-    errors: Errors = []
-    for name, value in (spec.get("hard") or {}).items():
-        at = f"spec.hard[{name}]"
-        errors += text(at, name, is_label_key) + quantity(at, value)[1]
-    for scope in spec.get("scopes") or []:
-        if scope not in _QUOTA_SCOPES:
-            errors.append(FieldError.invalid("spec.scopes", spec["scopes"], "unsupported scope"))
-    for at, requirement in indexed(
-        "spec.scopeSelector.matchExpressions", (spec.get("scopeSelector") or {}).get("matchExpressions")
-    ):
-        errors += one_of(f"{at}.operator", requirement.get("operator"), ("DoesNotExist", "Exists", "In", "NotIn"))
-        if requirement.get("scopeName") not in _QUOTA_SCOPES:
-            errors.append(FieldError.invalid(f"{at}.scopeName", requirement.get("scopeName"), "unsupported scope"))
-    return errors
-
-
-def resource_quota_update(obj: Object, old: Object) -> Errors:
-    now, before = (sorted((each.get("spec") or {}).get("scopes") or []) for each in (obj, old))
-    return [FieldError.invalid("spec.scopes", now, "field is immutable")] if now != before else []
 
 
 def binding(obj: Object) -> Errors:

@@ -12,12 +12,11 @@ from machinery.objects.names import is_label_key, is_label_value
 Object = dict[str, Any]
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_CHANGEABLE = ("unschedulable", "taints", "podCIDR", "podCIDRs", "providerID", "configSource")
 
 
 def node(obj: Object) -> Errors:
     spec = obj.get("spec") or {}
-    errors = _taints("spec.taints", spec.get("taints"))
+    errors = _taints("metadata.taints", spec.get("taints"))
     for at, network in indexed("spec.podCIDRs", spec.get("podCIDRs")):
         errors += cidr(at, network)
     return errors + node_status(obj)
@@ -29,7 +28,7 @@ def node_status(obj: Object) -> Errors:
     errors: Errors = []
     for key in ("capacity", "allocatable"):
         for name, value in (status.get(key) or {}).items():
-            errors += quantity(f"status.{key}[{name}]", value)[1]
+            errors += quantity(f"status.{key}.{name}", value)[1]
     seen: set[tuple[Any, Any]] = set()
     for at, address in indexed("status.addresses", status.get("addresses")):
         each = (address.get("type"), address.get("address"))
@@ -51,8 +50,6 @@ def node_update(obj: Object, old: Object) -> Errors:
         errors.append(
             FieldError.forbidden("spec.providerID", 'node updates may not change providerID except from "" to valid')
         )
-    if any(spec.get(key) != before.get(key) for key in {*spec, *before} - set(_CHANGEABLE)):
-        errors.append(FieldError.forbidden("spec", "node updates may only change labels, taints, or capacity"))
     return errors
 
 
@@ -65,6 +62,7 @@ def _taints(path: str, taints: list[Mapping[str, Any]] | None) -> Errors:
         errors += one_of(f"{at}.effect", taint.get("effect"), _EFFECTS)
         key = (taint.get("key"), taint.get("effect"))
         if key in seen:
-            errors.append(FieldError.duplicate(at, taint))
+            message = f"{FieldError.duplicate(at, taint).message}: taints must be unique by key and effect pair"
+            errors.append(FieldError(at, "FieldValueDuplicate", message))
         seen.add(key)
     return errors

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from apiserver.resources.qos import qos_class
-from apiserver.resources.validation.checks import Errors, indexed
+from apiserver.resources.validation.checks import Errors, immutable, indexed
 from apiserver.resources.validation.pods import pod
 from machinery.errors import FieldError
 from machinery.objects.meta import deep_copy
@@ -28,21 +28,19 @@ def update(obj: Object, old: Object) -> Errors:
     """A changed pod: its own rules, and what must stay."""
     errors = pod(obj)
     spec, before = obj["spec"], old["spec"]
-    for key, what in (("containers", "containers"), ("initContainers", "init containers")):
+    for key in ("containers", "initContainers"):
         if len(spec.get(key) or []) != len(before.get(key) or []):
-            return [*errors, FieldError.forbidden(f"spec.{key}", f"pod updates may not add or remove {what}")]
+            return [*errors, FieldError.forbidden(f"spec.{key}", "pod updates may not add or remove containers")]
     errors += _deadline(spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds"))
     errors += _tolerations(spec.get("tolerations") or [], before.get("tolerations") or [])
-    gated = bool(before.get("schedulingGates"))
     errors += _gates(spec.get("schedulingGates") or [], before.get("schedulingGates") or [])
     if errors:
         return errors
     allowed = deep_copy(spec)
     for key in ("activeDeadlineSeconds", "tolerations", "schedulingGates"):
         _keep(allowed, before, key)
-    if gated:
-        for key in ("nodeSelector", "affinity"):
-            _keep(allowed, before, key)
+    if before.get("schedulingGates"):
+        errors += _steered(allowed, spec, before)
     for key in ("containers", "initContainers"):
         for container, was in zip(allowed.get(key) or [], before.get(key) or [], strict=True):
             _keep(container, was, "image")
@@ -56,6 +54,29 @@ def update(obj: Object, old: Object) -> Errors:
             )
         )
     return errors
+
+
+def _steered(allowed: Object, spec: Object, before: Object) -> Errors:
+    """A pod that waits at a gate may still be told to which nodes it goes: by more labels, and by node affinity."""
+    errors: Errors = []
+    chosen = spec.get("nodeSelector") or {}
+    if any(chosen.get(key) != value for key, value in (before.get("nodeSelector") or {}).items()):
+        message = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
+        errors.append(FieldError.invalid("spec.nodeSelector", chosen, message))
+    _keep(allowed, before, "nodeSelector")
+    affinity = dict(allowed.get("affinity") or {})
+    _keep(affinity, before.get("affinity") or {}, "nodeAffinity")
+    if affinity or "affinity" in before:
+        allowed["affinity"] = affinity
+    else:
+        allowed.pop("affinity", None)
+    return errors
+
+
+def status(obj: Object, old: Object) -> Errors:
+    """A write to pods/status: what a pod was promised stays."""
+    now, before = ((each.get("status") or {}).get("qosClass") for each in (obj, old))
+    return immutable("status.qosClass", now, before) if before else []
 
 
 def ephemeral_containers(obj: Object, old: Object) -> Errors:
@@ -87,16 +108,27 @@ def resize(obj: Object, old: Object) -> Errors:
         errors.append(
             FieldError.invalid("spec", qos_class(obj), "Pod QOS Class may not change as a result of resizing")
         )
+    errors += _init_containers_resized(obj, old)
     befores = old["spec"].get("containers") or []
     for (at, container), was in zip(indexed("spec.containers", obj["spec"]["containers"]), befores, strict=True):
         for key in ("requests", "limits"):
             now, then = ((each.get("resources") or {}).get(key) or {} for each in (container, was))
             changed = [name for name in {*now, *then} if now.get(name) != then.get(name)]
+            if any(name not in now for name in then):
+                message = f"resource {key} cannot be removed"
+                errors.append(FieldError.forbidden(f"{at}.resources.{key}", message))
             if any(name not in ("cpu", "memory") for name in changed):
-                errors.append(
-                    FieldError.forbidden(f"{at}.resources.{key}", "only cpu and memory resources are mutable")
-                )
+                errors.append(FieldError.forbidden("spec", "only cpu and memory resources are mutable"))
     return errors
+
+
+def _init_containers_resized(obj: Object, old: Object) -> Errors:
+    before = {each.get("name"): each for each in old["spec"].get("initContainers") or []}
+    return [
+        FieldError.forbidden("spec", "resources for non-sidecar init containers are immutable")
+        for container in obj["spec"].get("initContainers") or []
+        if container.get("restartPolicy") != "Always" and container != before.get(container.get("name"))
+    ]
 
 
 def difference(before: Any, after: Any) -> str:

@@ -30,6 +30,9 @@ DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
 def pod_create(obj: Object) -> Errors:
     """A new pod."""
     errors = pod(obj)
+    if obj["spec"].get("nodeName") and obj["spec"].get("schedulingGates"):
+        message = "cannot be set until all schedulingGates have been cleared"
+        errors.append(FieldError.forbidden("spec.nodeName", message))
     if obj["spec"].get("ephemeralContainers"):
         errors.append(FieldError.forbidden("spec.ephemeralContainers", "cannot be set on create"))
     return errors
@@ -39,6 +42,8 @@ def pod(obj: Object) -> Errors:
     """A pod, new or changed, its metadata aside."""
     spec = obj.get("spec") or {}
     errors = pod_spec("spec", spec)
+    if not spec.get("serviceAccountName"):
+        errors += _tokens_without_account(spec)
     for key in ("containers", "initContainers"):
         for at, container in indexed(f"spec.{key}", spec.get(key)):
             image = container.get("image") or ""
@@ -47,11 +52,22 @@ def pod(obj: Object) -> Errors:
     return errors
 
 
+def _tokens_without_account(spec: Mapping[str, Any]) -> Errors:
+    return [
+        FieldError.forbidden(
+            f"{source_at}.serviceAccountToken", "must not be specified when serviceAccountName is not set"
+        )
+        for at, volume in indexed("spec.volumes", spec.get("volumes"))
+        for source_at, source in indexed(f"{at}.projected.sources", (volume.get("projected") or {}).get("sources"))
+        if source.get("serviceAccountToken") is not None
+    ]
+
+
 def template(path: str, obj: Mapping[str, Any]) -> Errors:
     """A PodTemplateSpec."""
     metadata = obj.get("metadata") or {}
-    errors = labels(f"{path}.metadata.labels", metadata.get("labels"))
-    errors += annotation_map(f"{path}.metadata.annotations", metadata.get("annotations"))
+    errors = labels(f"{path}.labels", metadata.get("labels"))
+    errors += annotation_map(f"{path}.annotations", metadata.get("annotations"))
     spec = obj.get("spec") or {}
     errors += pod_spec(f"{path}.spec", spec)
     if spec.get("ephemeralContainers"):

@@ -24,6 +24,7 @@ from machinery.objects.names import is_dns_label, is_dns_subdomain, is_label_key
 Object = dict[str, Any]
 
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+_DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
 _LONGEST_AFFINITY = 86400
 
 
@@ -37,7 +38,7 @@ def service(obj: Object) -> Errors:
         errors.append(FieldError.invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services"))
     if kind == "ExternalName":
         errors += _external_name(spec)
-    errors += _ports(spec, headless=headless)
+    errors += _ports(spec)
     errors += labels("spec.selector", spec.get("selector"))
     errors += one_of("spec.sessionAffinity", spec.get("sessionAffinity"), ("ClientIP", "None"))
     errors += _affinity(spec)
@@ -49,19 +50,32 @@ def service(obj: Object) -> Errors:
         for at, each in indexed("spec.ports", spec.get("ports")):
             if each.get("nodePort"):
                 errors.append(FieldError.forbidden(f"{at}.nodePort", "may not be used when `type` is 'ClusterIP'"))
-    errors += _traffic(spec)
-    for at, source in indexed("spec.loadBalancerSourceRanges", spec.get("loadBalancerSourceRanges")):
-        errors += cidr(at, source)
-    return errors
+    return errors + _balancer(spec) + _traffic(spec)
 
 
 def service_update(obj: Object, old: Object) -> Errors:
     """The service's own rules, and the cluster IP, which clients may have remembered."""
-    errors = service(obj)
+    errors: Errors = []
     spec, before = obj["spec"], old["spec"]
     now, was = _first_ip(spec), _first_ip(before)
     if before.get("type") != "ExternalName" and spec.get("type") != "ExternalName" and was and now != was:
         errors.append(FieldError.invalid("spec.clusterIPs[0]", spec.get("clusterIPs") or [], "may not change once set"))
+    balancers = spec.get("type") == before.get("type") == "LoadBalancer"
+    if balancers and spec.get("loadBalancerClass") != before.get("loadBalancerClass"):
+        at = "spec.loadBalancerClass"
+        errors.append(FieldError.invalid(at, spec.get("loadBalancerClass"), "may not change once set"))
+    return errors + service(obj)
+
+
+def service_status(obj: Object) -> Errors:
+    """What a load balancer reports: addresses that are addresses."""
+    errors: Errors = []
+    balancer = (obj.get("status") or {}).get("loadBalancer") or {}
+    for at, ingress in indexed("status.loadBalancer.ingress", balancer.get("ingress")):
+        if ingress.get("ip"):
+            errors += ip(f"{at}.ip", ingress["ip"])
+        if ingress.get("hostname"):
+            errors += text(f"{at}.hostname", ingress["hostname"], is_dns_subdomain)
     return errors
 
 
@@ -92,16 +106,23 @@ def _first_ip(spec: Mapping[str, Any]) -> str:
 
 
 def _external_name(spec: Mapping[str, Any]) -> Errors:
-    errors: Errors = []
-    if _first_ip(spec):
-        errors.append(FieldError.forbidden("spec.clusterIPs", "may not be set for ExternalName services"))
+    given = {
+        "clusterIPs": _first_ip(spec),
+        "ipFamilies": spec.get("ipFamilies"),
+        "ipFamilyPolicy": spec.get("ipFamilyPolicy"),
+    }
+    errors: Errors = [
+        FieldError.forbidden(f"spec.{key}", "may not be set for ExternalName services")
+        for key, value in given.items()
+        if value
+    ]
     name = (spec.get("externalName") or "").removesuffix(".")
     if not name:
         return [*errors, FieldError.required("spec.externalName")]
     return errors + text("spec.externalName", name, is_dns_subdomain)
 
 
-def _ports(spec: Mapping[str, Any], *, headless: bool) -> Errors:
+def _ports(spec: Mapping[str, Any]) -> Errors:
     errors: Errors = []
     listed = spec.get("ports") or []
     names: set[str] = set()
@@ -122,12 +143,6 @@ def _ports(spec: Mapping[str, Any], *, headless: bool) -> Errors:
         target = each.get("targetPort")
         if target is not None:
             errors += port(f"{at}.targetPort", target)
-            if headless and isinstance(target, int) and target != each.get("port"):
-                errors.append(
-                    FieldError.invalid(
-                        f"{at}.targetPort", target, "must be equal to the value of 'port' when clusterIP = None"
-                    )
-                )
         if each.get("appProtocol"):
             errors += text(f"{at}.appProtocol", each["appProtocol"], is_label_key)
         key = (each.get("protocol"), each.get("port"))
@@ -202,12 +217,26 @@ def _traffic(spec: Mapping[str, Any]) -> Errors:
                 "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
             )
         )
-    if kind != "ExternalName":
-        errors += one_of(
-            "spec.internalTrafficPolicy", spec.get("internalTrafficPolicy"), ("Cluster", "Local"), optional=True
-        )
-    if kind != "LoadBalancer" and spec.get("loadBalancerClass"):
-        errors.append(FieldError.forbidden("spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'"))
+    errors += one_of(
+        "spec.internalTrafficPolicy", spec.get("internalTrafficPolicy"), ("Cluster", "Local"), optional=True
+    )
+    return errors + one_of("spec.trafficDistribution", spec.get("trafficDistribution"), _DISTRIBUTIONS, optional=True)
+
+
+def _balancer(spec: Mapping[str, Any]) -> Errors:
+    """What only a load balancer has."""
+    errors: Errors = []
+    for at, source in indexed("spec.LoadBalancerSourceRanges", spec.get("loadBalancerSourceRanges")):
+        errors += cidr(at, source.strip())
+    if spec.get("type") == "LoadBalancer":
+        return errors
+    for key, shown in (
+        ("loadBalancerSourceRanges", "LoadBalancerSourceRanges"),
+        ("allocateLoadBalancerNodePorts", "allocateLoadBalancerNodePorts"),
+        ("loadBalancerClass", "loadBalancerClass"),
+    ):
+        if spec.get(key) not in (None, "", []):
+            errors.append(FieldError.forbidden(f"spec.{shown}", "may only be used when `type` is 'LoadBalancer'"))
     return errors
 
 

@@ -101,10 +101,35 @@ def test_a_resize_changes_resources_and_nothing_else() -> None:
 
 
 def test_a_resize_keeps_the_quality_of_service() -> None:
-    old = make(POD, container("resources: {requests: {cpu: 1}}"))
-    asked = make(POD, container("resources: {}"))
+    old = make(POD, container("resources: {requests: {cpu: 1, memory: 1Gi}}"))
+    asked = make(POD, container("resources: {limits: {cpu: 1, memory: 1Gi}}"))
     assert said(row(old).strategy.validate_subresource("resize", asked, old)) == [
-        'spec: Invalid value: "BestEffort": Pod QOS Class may not change as a result of resizing'
+        'spec: Invalid value: "Guaranteed": Pod QOS Class may not change as a result of resizing'
+    ]
+
+
+def test_a_resize_takes_nothing_away() -> None:
+    old = make(POD, container("resources: {requests: {cpu: 1, memory: 1Gi}}"))
+    asked = make(POD, container("resources: {requests: {cpu: 1}}"))
+    assert said(row(old).strategy.validate_subresource("resize", asked, old)) == [
+        "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed"
+    ]
+
+
+def test_gated_pods_only_gain_node_labels() -> None:
+    old = make(POD, "spec: {schedulingGates: [{name: example.com/wait}], nodeSelector: {a: b}}")
+    new = updated(old, "spec: {nodeSelector: {a: c}}")
+    assert said(row(old).strategy.validate_update(new, old)) == [
+        'spec.nodeSelector: Invalid value: {"a":"c"}: '
+         "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
+    ]
+
+
+def test_a_status_keeps_the_quality_of_service() -> None:
+    old = make(POD)
+    new = {**old, "status": {"phase": "Running", "qosClass": "Guaranteed"}}
+    assert said(row(old).strategy.validate_status_update(new, old)) == [
+        'status.qosClass: Invalid value: "Guaranteed": field is immutable'
     ]
 
 
