@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import pathlib
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from actors.runner import run
 from etcdlite.app import EtcdLite
 from etcdlite.config import Config
 from etcdlite.errors import DatabaseError
+from etcdlite.listen import check_free
 from etcdlite.store.log import check_usable
 from machinery.process import settings
 
@@ -27,10 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app = EtcdLite(config, clock=SystemClock())
         if config.data_dir is not None:
             check_usable(config.data_dir)
+        check_free(config)
+        for file in (config.cert_file, config.key_file, config.trusted_ca_file):
+            if file:
+                pathlib.Path(file).read_bytes()
     except ValueError as error:
         print(f"etcdlite: {error}", file=sys.stderr)
         return USAGE_ERROR
-    except DatabaseError as error:
+    except (DatabaseError, OSError) as error:
         print(f"etcdlite: {error}", file=sys.stderr)
         return 1
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

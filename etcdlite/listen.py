@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +70,23 @@ class Certificates:
         except OSError:
             return None  # being replaced right now: the next handshake looks again
         return configuration if new else None
+
+
+def check_free(config: Config) -> None:
+    """Raise OSError, naming the URL, unless every TCP address to listen on can be bound right now."""
+    for url in config.listen_client_urls:
+        parts = urlsplit(url)
+        if parts.scheme.startswith("unix") or not parts.hostname:
+            continue
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                parts.hostname, parts.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except OSError as error:
+            raise OSError(f"cannot listen on {url}: {error.strerror}; choose another --listen-client-urls") from None
 
 
 def listeners(config: Config) -> list[Listener]:

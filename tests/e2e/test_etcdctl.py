@@ -260,6 +260,15 @@ def _make_certificates(directory: Path) -> None:
     [
         pytest.param(["--listen-client-urls", "ftp://x:1"], 2, "must begin with http://", id="scheme"),
         pytest.param(["--data-dir", "/dev/null/x"], 1, "cannot be used as data directory", id="directory"),
+        pytest.param(
+            ["--listen-client-urls", "http://192.0.2.1:1"], 1, "cannot listen on http://192.0.2.1:1", id="bind"
+        ),
+        pytest.param(
+            ["--listen-client-urls", "https://127.0.0.1:0", "--cert-file", "/none", "--key-file", "/none"],
+            1,
+            "/none",
+            id="certificate",
+        ),
         pytest.param(["--auto-compaction-retention", "soon"], 2, "is no duration", id="retention"),
     ],
 )
