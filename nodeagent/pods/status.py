@@ -124,8 +124,8 @@ def _container_status(
             gone = next((each for each in history[1:] if each.exited), None)
             if gone is not None:
                 status["lastState"] = {"terminated": _terminated(gone, node)}
-            elif old and last.attempt and old.get("lastState"):
-                status["lastState"] = old["lastState"]
+            elif old and last.attempt:
+                status["lastState"] = _remembered(old, status["containerID"])
     _resources(status, container)
     return status
 
@@ -145,6 +145,14 @@ def _never_seen(
         return
     status["lastState"] = {"terminated": _unlocated()} if ran else old.get("lastState") or {}
     status["state"] = {"waiting": _waiting(waiting or default_waiting(pod))}
+
+
+def _remembered(old: Object, current: str) -> Object:
+    """The last state of a container whose earlier runs the runtime forgot."""
+    if old.get("containerID") in (None, "", current):
+        return old.get("lastState") or {}
+    ended = (old.get("state") or {}).get("terminated")
+    return {"terminated": ended or _unlocated()}
 
 
 def _unlocated() -> Object:

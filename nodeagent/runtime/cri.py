@@ -146,8 +146,8 @@ class Cri:
             if found is not None:
                 sandboxes.append(found[0])
                 containers += found[1]
-        sandboxes.sort(key=lambda each: each.created_at, reverse=True)
-        containers.sort(key=lambda each: each.created_at, reverse=True)
+        sandboxes.sort(key=lambda each: (each.created_at, each.attempt), reverse=True)
+        containers.sort(key=lambda each: (each.created_at, each.attempt), reverse=True)
         return Observed(tuple(sandboxes), tuple(containers))
 
     async def _observe_one(self, sandbox_id: str) -> tuple[Sandbox, list[Container]] | None:
@@ -199,7 +199,7 @@ class Cri:
             for each in reply.items
             if labels.POD_UID in each.labels
         ]
-        return sorted(found, key=lambda each: each.created_at, reverse=True)
+        return sorted(found, key=lambda each: (each.created_at, each.attempt), reverse=True)
 
     async def containers(self) -> list[Listed]:
         """Every container of ours, newest first."""
@@ -218,7 +218,7 @@ class Cri:
             for each in reply.containers
             if labels.POD_UID in each.labels
         ]
-        return sorted(found, key=lambda each: each.created_at, reverse=True)
+        return sorted(found, key=lambda each: (each.created_at, each.attempt), reverse=True)
 
     async def events(self) -> AsyncIterator[ContainerEvent]:
         """What happens to containers from now on. Raises UNIMPLEMENTED where the runtime does not tell."""

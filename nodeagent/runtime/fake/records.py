@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import sys
 from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import Any
 
 from actors.clock import Timer
 from nodeagent.runtime.fake.stages import Stage
@@ -63,8 +63,8 @@ class FakeContainer:
         "image_ref",
         "labels",
         "lines",
-        "log_file",
         "log_path",
+        "log_written",
         "message",
         "name",
         "reason",
@@ -96,7 +96,7 @@ class FakeContainer:
         self.reason = ""
         self.message = ""
         self.lines: list[tuple[int, str]] = []
-        self.log_file: TextIO | None = None
+        self.log_written = False
         self.timer: Timer | None = None
 
     def full_log_path(self) -> str:

@@ -241,16 +241,8 @@ class FakeRuntime:
         path = container.full_log_path()
         if not path:
             raise RpcError(Code.FAILED_PRECONDITION, f"container {container.id!r} has no log path")
-        if container.log_file is not None:
-            container.log_file.close()
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        container.log_file = open(path, "w", encoding="utf-8")  # noqa: SIM115, ASYNC230  # stays open; a small local file
-        for at, line in container.lines:
-            container.log_file.write(_log_line(at, line))
-        container.log_file.flush()
-        if container.state is State.EXITED:
-            container.log_file.close()
-            container.log_file = None
+        _write_log(Path(path), container.lines)
+        container.log_written = True
         return self.m.ReopenContainerLogResponse()
 
     async def GetContainerEvents(self, request: Any, call: Call) -> AsyncIterator[Any]:
@@ -276,9 +268,12 @@ class FakeRuntime:
         """Let a container print a line now."""
         container = self._container(container_id)
         container.lines.append((self._now(), line))
-        if container.log_file is not None:
-            container.log_file.write(_log_line(*container.lines[-1]))
-            container.log_file.flush()
+        if container.log_written:
+            try:
+                with open(container.full_log_path(), "a", encoding="utf-8") as file:
+                    file.write(_log_line(*container.lines[-1]))
+            except FileNotFoundError:
+                container.log_written = False  # whoever wanted the file took it away
 
     def exit(self, container_id: str, code: int, *, reason: str = "", message: str = "") -> None:
         """Let a running container end now, whatever its stage says."""
@@ -312,9 +307,6 @@ class FakeRuntime:
         container.reason = reason
         container.message = message
         container.finished_at = self._now()
-        if container.log_file is not None:
-            container.log_file.close()
-            container.log_file = None
         self._tell(container, self._stopped)
 
     def _forget(self, container: FakeContainer) -> None:
@@ -364,6 +356,11 @@ class _Listener:
 
 def _new_id() -> str:
     return uuid.uuid4().hex + uuid.uuid4().hex
+
+
+def _write_log(path: Path, lines: Iterable[tuple[int, str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(_log_line(at, line) for at, line in lines))
 
 
 def _log_line(at: int, line: str) -> str:
