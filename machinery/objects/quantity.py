@@ -8,6 +8,7 @@ Rule: k8s.io/apimachinery `resource.Quantity`.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -93,8 +94,12 @@ class Quantity:
         return _decimal_text(self.nano, exponent=self.format is Format.DECIMAL_EXPONENT)
 
 
+@functools.lru_cache(maxsize=4096, typed=True)
 def parse(text: str | int | float) -> Quantity:
-    """The quantity of a text, or of a JSON number (clients may send `cpu: 1`). QuantityError when it is none."""
+    """The quantity of a text, or of a JSON number (clients may send `cpu: 1`). QuantityError when it is none.
+
+    The same few texts come again and again, so their quantities, which never change, are remembered.
+    """
     if isinstance(text, bool):
         raise QuantityError(WRONG_FORMAT)
     if isinstance(text, int):
