@@ -26,7 +26,8 @@ async def changed(
     off an object that waits for removal; Conflict, Invalid, and what admission says."""
     spec, strategy, old = context.spec, context.spec.strategy, stored.obj
     _check_versions(context, new, stored)
-    strategy.default(new)
+    if context.subresource != "status" or spec.structural is not None:
+        strategy.default(new)  # a status write of a built-in kind keeps the stored spec, which has its defaults
     _keep_system_fields(new, old)
     match context.subresource:
         case "" | "scale":

@@ -17,7 +17,7 @@ from apiserver.admission.api import AdmissionRequest
 from apiserver.storage.store import Outcome, Removed, Stored
 from apiserver.verbs.change import removable
 from apiserver.verbs.context import RequestContext, Written
-from apiserver.verbs.gate import enter, not_allowed
+from apiserver.verbs.gate import enter, stored
 from apiserver.verbs.parts import Parts
 from machinery.errors import BadRequest, FieldError, conflict, invalid
 from machinery.objects import timefmt
@@ -34,8 +34,7 @@ _FINALIZER_OF = {"Orphan": ORPHAN, "Foreground": FOREGROUND, "Background": ""}
 async def delete(parts: Parts, context: RequestContext, options: Mapping[str, Any] | None = None) -> Written:
     """See `api.Verbs.delete`."""
     enter(parts, context)
-    if not context.spec.storage:
-        raise not_allowed()
+    stored(context)
     checked = check_options(parts, options)
     context.dry_run = context.dry_run or bool(checked.get("dryRun"))
     outcome, gone = await remove(parts, context, checked)
@@ -48,10 +47,10 @@ async def remove(parts: Parts, context: RequestContext, options: Mapping[str, An
     """Delete the object that the context names, or mark it; whether it is gone. options: checked ones."""
     gone = False
 
-    async def change(stored: Stored) -> Object:
+    async def change(current: Stored) -> Object:
         nonlocal gone
         gone = False
-        obj = stored.obj
+        obj = current.obj
         _check_preconditions(context, obj, options.get("preconditions") or {})
         request = AdmissionRequest(context, "DELETE", None, obj)
         await parts.admission.mutate(request)

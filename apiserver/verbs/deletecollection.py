@@ -17,7 +17,7 @@ from apiserver.storage.cache import Entry
 from apiserver.storage.keys import split_path
 from apiserver.verbs.context import RequestContext, Written
 from apiserver.verbs.delete import check_options, remove
-from apiserver.verbs.gate import enter, not_allowed
+from apiserver.verbs.gate import enter, stored
 from apiserver.verbs.list import collect
 from apiserver.verbs.options import ListOptions
 from apiserver.verbs.parts import Parts
@@ -33,8 +33,7 @@ async def deletecollection(
 ) -> Written:
     """See `api.Verbs.deletecollection`."""
     enter(parts, context, field_selector=options.field_selector)
-    if not context.spec.storage:
-        raise not_allowed()
+    stored(context)
     checked = dict(check_options(parts, delete_options))
     context.dry_run = context.dry_run or bool(checked.get("dryRun"))
     listing = await collect(parts, context, options)

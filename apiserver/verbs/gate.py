@@ -6,7 +6,7 @@ from apiserver.auth.api import Attributes
 from apiserver.auth.authz import refusal
 from apiserver.verbs.context import RequestContext
 from apiserver.verbs.parts import Parts
-from machinery.errors import MethodNotAllowed, NotFound
+from machinery.errors import MethodNotAllowed, NotFound, NotImplementedByServer
 from machinery.objects import timefmt
 from machinery.objects.gvk import GVR
 
@@ -30,6 +30,21 @@ def enter(parts: Parts, context: RequestContext, *, field_selector: str = "") ->
         verbs = context.spec.verbs
     if context.verb not in verbs:
         raise not_allowed()
+
+
+def stored(context: RequestContext, *subresources: str) -> None:
+    """The verb is about what is stored: the object, or one of the subresources that are parts of it.
+
+    Raises MethodNotAllowed for kinds that are never stored, NotImplementedByServer for subresources that lead elsewhere
+    (exec, proxy)."""
+    spec = context.spec
+    if not spec.storage:
+        raise not_allowed()
+    if context.subresource and context.subresource not in subresources:
+        raise NotImplementedByServer(f"{spec.gvr.resource}/{context.subresource} is not served by this server")
+
+
+PARTS_OF_OBJECTS = ("status", "scale", "approval", "finalize", "ephemeralcontainers", "resize")
 
 
 def authorize(parts: Parts, context: RequestContext, *, verb: str = "", field_selector: str = "") -> None:

@@ -14,11 +14,11 @@ from apiserver.storage.codec import splice
 from apiserver.storage.keys import key_of, path_of
 from apiserver.verbs import scale
 from apiserver.verbs.context import RequestContext
-from apiserver.verbs.gate import enter, not_allowed
+from apiserver.verbs.gate import PARTS_OF_OBJECTS, enter, stored
 from apiserver.verbs.options import parse_version
 from apiserver.verbs.parts import Parts
 from machinery.client.api import Representation
-from machinery.errors import NotImplementedByServer, not_found
+from machinery.errors import not_found
 
 
 async def get(
@@ -32,13 +32,10 @@ async def get(
     """See `api.Verbs.get`."""
     enter(parts, context)
     spec = context.spec
-    if not spec.storage:
-        raise not_allowed()
+    stored(context, *PARTS_OF_OBJECTS)
     entry = await find(parts, context, parse_version(resource_version), given=resource_version)
     if context.subresource == "scale":
         return orjson.dumps(scale.scale_of(spec, render.object_of(spec, entry)))
-    if context.subresource not in ("", "status", "approval", "ephemeralcontainers", "resize"):
-        raise NotImplementedByServer(f"{spec.gvr.resource}/{context.subresource} is not served by this server")
     body = render.body_of(spec, entry)
     if representation is Representation.OBJECT:
         return body

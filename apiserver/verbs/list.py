@@ -21,7 +21,7 @@ from apiserver.storage.continue_token import ContinueToken, decode
 from apiserver.storage.errors import Compacted, FutureRevision
 from apiserver.storage.keys import prefix_of, range_end
 from apiserver.verbs.context import RequestContext
-from apiserver.verbs.gate import enter, not_allowed
+from apiserver.verbs.gate import enter, stored
 from apiserver.verbs.options import ListOptions, check_list, parse_version
 from apiserver.verbs.parts import Parts
 from apiserver.verbs.selection import Selection, named, select
@@ -52,8 +52,7 @@ async def list_objects(
     """See `api.Verbs.list`."""
     context.name = named(context.name, options.field_selector)
     enter(parts, context, field_selector=options.field_selector)
-    if not context.spec.storage:
-        raise not_allowed()
+    stored(context)
     listing = await collect(parts, context, options)
     metadata: dict[str, Any] = {"resourceVersion": str(listing.revision)}
     if listing.next:

@@ -16,7 +16,7 @@ from apiserver.verbs import put
 from apiserver.verbs.change import changed
 from apiserver.verbs.context import RequestContext, Written
 from apiserver.verbs.decode import check_name_and_namespace, expect_kind, normalise, typed
-from apiserver.verbs.gate import authorize, enter, not_allowed
+from apiserver.verbs.gate import PARTS_OF_OBJECTS, authorize, enter, stored
 from apiserver.verbs.make import create_object
 from apiserver.verbs.managed import unwritable
 from apiserver.verbs.parts import Parts
@@ -39,8 +39,7 @@ async def patch(
 ) -> Written:
     """See `api.Verbs.patch`."""
     enter(parts, context)
-    if not context.spec.storage:
-        raise not_allowed()
+    stored(context, *PARTS_OF_OBJECTS)
     if patch_type is PatchType.APPLY:
         return await _apply(parts, context, body, force=force)
     if force:
@@ -56,10 +55,10 @@ async def patch(
         )
     compute = _computation(schema, body, patch_type)
 
-    async def change(stored: Stored) -> Object:
-        new = typed(parts, context, _named(compute(stored.obj), context))
+    async def change(current: Stored) -> Object:
+        new = typed(parts, context, _named(compute(current.obj), context))
         check_name_and_namespace(context, new, named=True)
-        return await changed(parts, context, new, stored)
+        return await changed(parts, context, new, current)
 
     outcome = await parts.store.update(context.spec, context.namespace, context.name, change, dry_run=context.dry_run)
     return Written(outcome.body, obj=outcome.obj)
@@ -93,8 +92,8 @@ async def _apply(parts: Parts, context: RequestContext, body: bytes, *, force: b
             )
         )
 
-    async def change(stored: Stored) -> Object:
-        return await changed(parts, context, _asking(merged(stored.obj), config), stored, managed=True)
+    async def change(current: Stored) -> Object:
+        return await changed(parts, context, _asking(merged(current.obj), config), current, managed=True)
 
     while True:
         try:

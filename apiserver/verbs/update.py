@@ -9,7 +9,7 @@ from apiserver.verbs import put
 from apiserver.verbs.change import changed
 from apiserver.verbs.context import RequestContext, Written
 from apiserver.verbs.decode import check_name_and_namespace, decode_body
-from apiserver.verbs.gate import authorize, enter, not_allowed
+from apiserver.verbs.gate import PARTS_OF_OBJECTS, authorize, enter, stored
 from apiserver.verbs.make import create_object
 from apiserver.verbs.parts import Parts
 from machinery.errors import NotFound
@@ -21,20 +21,19 @@ async def update(parts: Parts, context: RequestContext, body: bytes) -> Written:
     """See `api.Verbs.update`."""
     enter(parts, context)
     spec = context.spec
-    if not spec.storage:
-        raise not_allowed()
+    stored(context, *PARTS_OF_OBJECTS)
     if context.subresource == "scale":
         return await put.scale(parts, context, body)
     obj = decode_body(parts, context, body)
     check_name_and_namespace(context, obj, named=True)
     first = obj
 
-    async def change(stored: Stored) -> Object:
+    async def change(current: Stored) -> Object:
         nonlocal first
         # What the steps below changed counts for nothing once they are asked again.
         new, first = first or decode_body(parts, context, body), {}
         check_name_and_namespace(context, new, named=True)
-        return await changed(parts, context, new, stored)
+        return await changed(parts, context, new, current)
 
     try:
         outcome = await parts.store.update(spec, context.namespace, context.name, change, dry_run=context.dry_run)

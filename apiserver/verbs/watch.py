@@ -21,7 +21,7 @@ from apiserver.storage.cache import CacheEvent, Entry, ResourceCache
 from apiserver.storage.codec import respliced
 from apiserver.storage.subscription import Subscription
 from apiserver.verbs.context import RequestContext
-from apiserver.verbs.gate import enter, not_allowed
+from apiserver.verbs.gate import enter, stored
 from apiserver.verbs.options import WatchItem, WatchOptions, check_watch, parse_version
 from apiserver.verbs.parts import Parts
 from apiserver.verbs.selection import Selection, named, select
@@ -47,8 +47,7 @@ async def watch(
     """See `api.Verbs.watch`."""
     context.name = named(context.name, options.field_selector)
     enter(parts, context, field_selector=options.field_selector)
-    if not context.spec.storage:
-        raise not_allowed()
+    stored(context)
     check_watch(options)
     selection = select(context.spec, context.namespace, options.label_selector, options.field_selector)
     version = parse_version(options.resource_version)
