@@ -74,7 +74,7 @@ def all_of(schema: Schema | None, value: Any) -> FieldSet:
 
 @functools.lru_cache(maxsize=1024)
 def _remembered(schema: Schema, document: bytes) -> FieldSet:
-    """Objects made by a controller are alike but for their names, and so are their fields. Nobody changes a FieldSet."""
+    """Objects of one template are alike but for their names, and so are their fields. Nobody changes a FieldSet."""
     return _all_of(schema, orjson.loads(document))
 
 
