@@ -83,8 +83,15 @@ class RestServer(Actor):
 
     async def teardown(self) -> None:
         self._handler.streams.end()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._runner is None or self._runner.server is None:
+            return
+        left = [connection.transport for connection in self._runner.server.connections]
+        await self._runner.cleanup()
+        # A TLS connection stays half open until its client agrees to the end; nobody waits for that here.
+        for transport in left:
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)
 
     def renew(self, *, certificate: bytes, key: bytes) -> None:
         """Show another certificate from the next connection on. Raises TlsError."""

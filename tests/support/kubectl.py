@@ -1,0 +1,86 @@
+"""Real kubectl binaries, run against a server of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pathlib
+import re
+import shutil
+from dataclasses import dataclass
+
+import orjson
+
+Object = dict[str, object]
+
+
+def binaries() -> list[str]:
+    """The kubectl on PATH, and the oldest and newest of versioned ones (`kubectl.1.27`) beside it."""
+    found = shutil.which("kubectl")
+    if found is None:
+        return []
+    beside = pathlib.Path(os.path.realpath(found)).parent.glob("kubectl.1.*")
+    versioned = sorted(
+        (path for path in beside if re.fullmatch(r"kubectl\.1\.\d+", path.name)),
+        key=lambda path: int(path.name.rpartition(".")[2]),
+    )
+    return list(dict.fromkeys([found, *(str(path) for path in (versioned[:1] + versioned[-1:]))]))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Kubectl:
+    """One binary with one kubeconfig and a cache of its own."""
+
+    def __init__(self, binary: str, kubeconfig: pathlib.Path, directory: pathlib.Path) -> None:
+        self._binary = binary
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(directory),
+            "KUBECONFIG": str(kubeconfig),
+            "KUBECACHEDIR": str(directory / "cache"),
+        }
+
+    async def run(self, *arguments: str, stdin: str = "", **environment: str) -> Result:
+        """Run it to its end."""
+        process = await asyncio.create_subprocess_exec(
+            self._binary,
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**self._environment, **environment},
+        )
+        try:
+            async with asyncio.timeout(60):
+                out, err = await process.communicate(stdin.encode())
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
+        assert process.returncode is not None
+        return Result(process.returncode, out.decode(), err.decode())
+
+    async def __call__(self, *arguments: str, stdin: str = "", **environment: str) -> str:
+        """Run a command that must succeed; what it printed."""
+        result = await self.run(*arguments, stdin=stdin, **environment)
+        assert result.code == 0, f"kubectl {' '.join(arguments)}\n{result.out}{result.err}"
+        return result.out
+
+    async def fails(self, *arguments: str, stdin: str = "") -> str:
+        """Run a command that must fail; what it said on standard error."""
+        result = await self.run(*arguments, stdin=stdin)
+        assert result.code != 0, f"kubectl {' '.join(arguments)} succeeded:\n{result.out}"
+        return result.err.strip()
+
+    async def json(self, *arguments: str) -> Object:
+        """The object that a command prints with `-o json`."""
+        document: Object = orjson.loads(await self(*arguments, "-o", "json"))
+        return document
