@@ -69,6 +69,13 @@ class Records:
             if record is not None:
                 self.size -= record.size
 
+    def release(self, position: int) -> None:
+        """Drop a record that a newer one replaced, which the file holds: the room goes to current ones. A store without
+        a bound keeps it."""
+        if self._bound is not None and (record := self._held.pop(position, None)) is not None:
+            self.size -= record.size
+            self.complete = False
+
     def trim(self, limit: int) -> None:
         """Drop the longest held, when the bound is passed; only records below `limit`, which the file holds.
 

@@ -66,7 +66,7 @@ class Store:
         self._file = file
         self._clock = clock
         self.hub = Hub(state, load=self.load)
-        self.committer = Committer(file, self.hub.publish, clock=clock)
+        self.committer = Committer(file, self._publish, clock=clock)
         self.compactor = Compactor(state, self.committer)
 
     # ---- keys -------------------------------------------------------------------------------------------------
@@ -230,6 +230,13 @@ class Store:
             raise RuntimeError(f"{len(positions)} records are lost, {positions[0]} the first")
         with self._clock.external("store read"):
             self.state.records.load(await to_the_end(self._file.read, positions))
+
+    def _publish(self, revision: int, changes: Sequence[Change]) -> bool:
+        heard = self.hub.publish(revision, changes)
+        for change in changes:
+            if change.previous is not None:
+                self.state.records.release(change.previous.position)
+        return heard
 
     # ---- how --------------------------------------------------------------------------------------------------
 
