@@ -81,7 +81,7 @@ class ApiServer:
         randomness = Random(config.seed)
         client = EtcdClient(etcd, clock)
         self.caches = WatchCaches(client, self.resources, clock)
-        store = Store(client, self.caches)
+        store = Store(client, self.caches, lifetimes={"events": config.event_ttl})
         self.auth = Auth(config.auth, caches=self.caches, clock=clock)
         # All caches are loaded from the start, those that decisions read first: a watch may begin at the version of any
         # object that was written since.

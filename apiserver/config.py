@@ -46,6 +46,9 @@ class Config:
     """The IP address of this server's REST listener as nodes reach it, for the endpoints of the `kubernetes` service.
     "": the bind address when it is a plain one; none is published while that is unknown."""
 
+    event_ttl: float = 3600.0
+    """Seconds that an event is kept after it was last written; 0 keeps it until somebody deletes it."""
+
     admission_plugins_off: frozenset[str] = frozenset()
     """Names of admission plugins that do not run (see `admission.registry.PLUGINS`)."""
 

@@ -33,6 +33,7 @@ class Flags:
     anonymous_auth: bool = setting(True, help="Let requests without credentials go on as system:anonymous.")
     service_cluster_ip_range: str = setting(_DEFAULTS.service_cluster_ip_range, help="Network of cluster IPs.")
     service_node_port_range: str = setting("30000-32767", help="Ports that nodes open for services.")
+    event_ttl: float = setting(_DEFAULTS.event_ttl, help="How long events are kept; 0 for ever.", unit="s")
     disable_admission_plugins: tuple[str, ...] = setting((), help="Admission plugins that do not run.")
     etcd_servers: str = setting("http://127.0.0.1:2379", help="URLs of the store, comma-separated.")
     etcd_cafile: Path | None = setting(None, help="Authority of the store's certificates.")
@@ -61,6 +62,7 @@ class Flags:
             service_cluster_ip_range=self.service_cluster_ip_range,
             service_node_port_range=(int(low), int(high)),
             advertise_address=self.advertise_address,
+            event_ttl=self.event_ttl,
             admission_plugins_off=frozenset(self.disable_admission_plugins),
         )
 

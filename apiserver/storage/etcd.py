@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from actors import Clock
 from apiserver.storage.errors import translated
 from apiserver.storage.keys import ROOT, range_end
-from machinery.rpc.api import Channel, RpcError
+from apiserver.storage.leases import Leases
+from machinery.rpc.api import Channel, Code, RpcError
 from machinery.rpc.stub import Stub
 from protos.pool import messages
 
@@ -52,7 +53,7 @@ class EtcdClient:
     def __init__(self, channel: Channel, clock: Clock) -> None:
         self._kv = Stub(channel, "etcdserverpb.KV")
         self.watch = Stub(channel, "etcdserverpb.Watch")
-        self.clock = clock
+        self._leases = Leases(channel, clock)
         self.pb = messages("etcdserverpb")
         self.last_written = 0
         """The newest revision that this client wrote under /registry/: its event is on its way."""
@@ -83,14 +84,13 @@ class EtcdClient:
         """All keys that begin with `prefix`."""
         return await self.page(prefix, range_end(prefix))
 
-    async def create(self, key: bytes, value: bytes) -> int | None:
-        """Write a key that must not exist. The revision of the write; None when it exists."""
+    async def create(self, key: bytes, value: bytes, *, seconds: float = 0) -> int | None:
+        """Write a key that must not exist. The revision of the write; None when it exists.
+
+        seconds: after which the store may remove it; 0 never."""
         pb = self.pb
-        request = pb.TxnRequest(
-            compare=(pb.Compare(result=self._compare, target=self._mod, key=key, mod_revision=0),),
-            success=(pb.RequestOp(request_put=pb.PutRequest(key=key, value=value)),),
-        )
-        reply = await self._call(self._kv.Txn(request, timeout=REQUEST_SECONDS))
+        compare = (pb.Compare(result=self._compare, target=self._mod, key=key, mod_revision=0),)
+        reply = await self._write(compare, key, value, seconds)
         return self._wrote(reply.header.revision) if reply.succeeded else None
 
     async def create_all(self, pairs: Sequence[tuple[bytes, bytes]]) -> bool:
@@ -107,24 +107,41 @@ class EtcdClient:
             self._wrote(reply.header.revision)
         return bool(reply.succeeded)
 
-    async def swap(self, key: bytes, value: bytes, *, expected: int) -> Swap:
-        """Write a key that must be at revision `expected`."""
-        put = self.pb.RequestOp(request_put=self.pb.PutRequest(key=key, value=value))
-        return await self._if_unchanged(key, expected, put)
+    async def swap(self, key: bytes, value: bytes, *, expected: int, seconds: float = 0) -> Swap:
+        """Write a key that must be at revision `expected`. seconds: as for `create`."""
+        pb = self.pb
+        compare = (pb.Compare(result=self._compare, target=self._mod, key=key, mod_revision=expected),)
+        return self._swapped(await self._write(compare, key, value, seconds))
 
     async def remove(self, key: bytes, *, expected: int) -> Swap:
         """Delete a key that must be at revision `expected`."""
-        delete = self.pb.RequestOp(request_delete_range=self.pb.DeleteRangeRequest(key=key))
-        return await self._if_unchanged(key, expected, delete)
-
-    async def _if_unchanged(self, key: bytes, expected: int, operation: Any) -> Swap:
         pb = self.pb
         request = pb.TxnRequest(
             compare=(pb.Compare(result=self._compare, target=self._mod, key=key, mod_revision=expected),),
-            success=(operation,),
+            success=(pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=key)),),
             failure=(pb.RequestOp(request_range=pb.RangeRequest(key=key)),),
         )
-        reply = await self._call(self._kv.Txn(request, timeout=REQUEST_SECONDS))
+        return self._swapped(await self._call(self._kv.Txn(request, timeout=REQUEST_SECONDS)))
+
+    async def _write(self, compare: Any, key: bytes, value: bytes, seconds: float) -> Any:
+        """The transaction that puts a value if the comparison holds, and else reads what is there."""
+        pb, renewed = self.pb, False
+        while True:
+            lease = await self._call(self._leases.lease(seconds)) if seconds else 0
+            request = pb.TxnRequest(
+                compare=compare,
+                success=(pb.RequestOp(request_put=pb.PutRequest(key=key, value=value, lease=lease)),),
+                failure=(pb.RequestOp(request_range=pb.RangeRequest(key=key)),),
+            )
+            try:
+                return await self._kv.Txn(request, timeout=REQUEST_SECONDS)
+            except RpcError as error:
+                if error.code is not Code.NOT_FOUND or not lease or renewed:
+                    raise translated(error) from None
+                self._leases.forget()
+                renewed = True
+
+    def _swapped(self, reply: Any) -> Swap:
         revision = reply.header.revision
         if reply.succeeded:
             return Swap(won=True, revision=self._wrote(revision))

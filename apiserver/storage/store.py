@@ -7,7 +7,7 @@ store's own copy (upstream's GuaranteedUpdate).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -52,9 +52,12 @@ Change = Callable[[Stored], Awaitable[Object]]
 class Store:
     """See the module."""
 
-    def __init__(self, etcd: EtcdClient, caches: WatchCaches) -> None:
+    def __init__(self, etcd: EtcdClient, caches: WatchCaches, *, lifetimes: Mapping[str, float] | None = None) -> None:
+        """lifetimes: seconds that objects are kept after they were last written, by `ResourceSpec.storage`; others are
+        kept until they are deleted."""
         self.etcd = etcd
         self.caches = caches
+        self._lifetimes = lifetimes or {}
 
     async def read(self, spec: ResourceSpec, namespace: str, name: str) -> Stored | None:
         """The newest state of an object."""
@@ -70,7 +73,7 @@ class Store:
             if await self.etcd.get(key) is not None:
                 raise already_exists(spec.gvr, name)
             return outcome(spec, obj, value, 0, changed=False)
-        revision = await self.etcd.create(key, value)
+        revision = await self.etcd.create(key, value, seconds=self._lifetimes.get(spec.storage, 0))
         if revision is None:
             raise already_exists(spec.gvr, name)
         return outcome(spec, obj, value, revision, changed=True)
@@ -89,7 +92,7 @@ class Store:
                 obj = await change(served(spec, current))
                 value = stored_value(spec, obj)
                 writes = not same(value, current)
-                swap = partial(self.etcd.swap, key, value)
+                swap = partial(self.etcd.swap, key, value, seconds=self._lifetimes.get(spec.storage, 0))
             except Removed as removed:
                 obj, value, writes = removed.obj, stored_value(spec, removed.obj), True
                 swap = partial(self.etcd.remove, key)

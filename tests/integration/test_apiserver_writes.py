@@ -34,6 +34,8 @@ from tests.support.inprocess import (
     serving,
 )
 
+EVENTS = GVR("", "v1", "events")
+
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
@@ -343,6 +345,25 @@ async def test_pods_end_gracefully() -> None:
         assert gone["status"] == "Success"
         with pytest.raises(NotFound):
             await client.get(PODS, "a", namespace="default")
+
+
+async def test_events_are_kept_for_an_hour() -> None:
+    clock = VirtualClock()
+    async with serving(clock=clock) as server:
+        client = server.client()
+        for name in ("a", "b"):
+            event = {
+                "metadata": {"name": name, "namespace": "default"},
+                "involvedObject": {"kind": "Pod", "name": "p", "namespace": "default"},
+                "reason": "Because",
+                "type": "Normal",
+            }
+            await client.create(EVENTS, event, namespace="default")
+        await clock.advance(minutes=50)
+        await client.patch(EVENTS, "b", {"count": 2}, PatchType.MERGE, namespace="default")
+        await clock.advance(minutes=15)
+        page = await client.list(EVENTS, namespace="default")
+        assert [item["metadata"]["name"] for item in page.items] == ["b"]
 
 
 async def test_a_collection_goes_by_selector(server: Server) -> None:

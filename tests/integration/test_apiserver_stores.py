@@ -1,0 +1,213 @@
+"""The server over stores that misbehave as stores do: streams break, history is compacted, others write."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import orjson
+import pytest
+
+from actors import SystemClock
+from apiserver.storage.etcd import EtcdClient
+from apiserver.storage.store import Store, Stored
+from machinery.client.api import PatchType
+from machinery.errors import AlreadyExists, ServiceUnavailable
+from machinery.rpc import Channel, Code, RpcError
+from protos.pool import Method
+from tests.support.etcd import real_etcd
+from tests.support.inprocess import CONFIGMAPS, Server, configmap, serving
+
+
+class Flaky:
+    """A channel whose streams can be cut, and whose calls can be refused."""
+
+    def __init__(self, inner: Channel) -> None:
+        self._inner = inner
+        self._cut = asyncio.Event()
+        self.down = False
+        self.held: asyncio.Event | None = None
+
+    async def unary(
+        self, method: Method, request: Any, *, timeout: float | None, metadata: Mapping[str, str | bytes] | None
+    ) -> Any:
+        if self.down:
+            raise RpcError(Code.UNAVAILABLE, "connection refused")
+        return await self._inner.unary(method, request, timeout=timeout, metadata=metadata)
+
+    async def stream(
+        self, method: Method, request: Any, *, metadata: Mapping[str, str | bytes] | None
+    ) -> AsyncIterator[Any]:
+        if self.down:
+            raise RpcError(Code.UNAVAILABLE, "connection refused")
+        cut = self._cut
+        replies = self._inner.stream(method, request, metadata=metadata)
+        reading: asyncio.Future[Any] | None = None
+        try:
+            while True:
+                reading = asyncio.ensure_future(anext(replies))
+                waiting = asyncio.ensure_future(cut.wait())
+                await asyncio.wait((reading, waiting), return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+                if cut.is_set():
+                    raise RpcError(Code.UNAVAILABLE, "the connection broke")
+                yield reading.result()
+        finally:
+            if reading is not None:
+                reading.cancel()
+                with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, RpcError):
+                    await reading
+            await replies.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+    def cut(self) -> None:
+        self._cut.set()
+        self._cut = asyncio.Event()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+@pytest.fixture
+async def flaky() -> AsyncIterator[tuple[Server, Flaky]]:
+    """A server over a store whose connection can break, beside one that keeps the store running."""
+    async with serving() as first:
+        channel = Flaky(first.store)
+        async with serving(etcd=channel) as second:
+            yield second, channel
+
+
+async def test_a_broken_stream_resumes_without_a_gap(flaky: tuple[Server, Flaky]) -> None:
+    server, channel = flaky
+    client = server.client()
+    made = await client.create(CONFIGMAPS, configmap("a", n="0"))
+    seen: list[str] = []
+
+    async def follow() -> None:
+        async for event in client.watch(CONFIGMAPS, resource_version=made["metadata"]["resourceVersion"]):
+            seen.append(event.object["data"]["n"])  # noqa: PERF401 - what came before the end counts
+
+    following = asyncio.ensure_future(follow())
+    for number in range(1, 31):
+        if number % 10 == 0:
+            channel.cut()
+        await client.patch(CONFIGMAPS, "a", {"data": {"n": str(number)}}, PatchType.MERGE, namespace="default")
+    found = await client.get(CONFIGMAPS, "a", namespace="default")  # waits until the caches have it
+    assert found["data"]["n"] == "30"
+    await asyncio.sleep(0.01)
+    following.cancel()
+    assert seen == [str(number) for number in range(1, 31)]
+
+
+async def test_history_that_is_gone_starts_the_caches_anew(flaky: tuple[Server, Flaky]) -> None:
+    server, channel = flaky
+    client = server.client()
+    await client.create(CONFIGMAPS, configmap("a"))
+    ended = asyncio.ensure_future(_drain(server))
+    await asyncio.sleep(0.01)
+    channel.cut()
+    other = EtcdClient(channel, SystemClock())
+    for number in range(3):
+        await other.create(b"/registry/configmaps/default/x%d" % number, b'{"apiVersion":"v1","kind":"ConfigMap",'
+                           b'"metadata":{"name":"x%d","namespace":"default","uid":"u"}}' % number)  # fmt: skip
+    from machinery.rpc import Stub
+    from protos.pool import messages
+
+    compaction = messages("etcdserverpb").CompactionRequest(revision=other.last_written)
+    await Stub(channel, "etcdserverpb.KV").Compact(compaction)
+    page = await client.list(CONFIGMAPS, namespace="default")
+    assert [item["metadata"]["name"] for item in page.items] == ["a", "x0", "x1", "x2"]
+    await asyncio.wait_for(ended, 5)  # watchers are sent through list and watch again
+
+
+async def _drain(server: Server) -> None:
+    async for _ in server.client().watch(CONFIGMAPS, resource_version="0"):
+        pass
+
+
+async def test_a_store_out_of_reach_is_503_until_it_is_back(flaky: tuple[Server, Flaky]) -> None:
+    server, channel = flaky
+    client = server.client()
+    await client.create(CONFIGMAPS, configmap("a"))
+    channel.down = True
+    with pytest.raises(ServiceUnavailable, match="the store does not answer"):
+        await client.create(CONFIGMAPS, configmap("b"))
+    with pytest.raises(ServiceUnavailable):
+        await client.get(CONFIGMAPS, "a", namespace="default")
+    channel.down = False
+    await client.create(CONFIGMAPS, configmap("b"))
+
+
+async def test_two_servers_see_each_others_writes_at_once() -> None:
+    async with serving() as one, serving(etcd=one.store) as two:
+        for number in range(20):
+            await one.client().create(CONFIGMAPS, configmap(f"c{number}", by="one"))
+            found = await two.client().get(CONFIGMAPS, f"c{number}", namespace="default")
+            change = {"data": {"by": "two"}}
+            await two.client().patch(CONFIGMAPS, f"c{number}", change, PatchType.MERGE, namespace="default")
+            page = await one.client().list(CONFIGMAPS, namespace="default")
+            assert page.items[-1]["metadata"]["uid"] and found["data"]["by"] == "one"
+            assert {item["data"]["by"] for item in page.items} == {"two"}
+
+
+async def test_concurrent_changes_are_all_kept() -> None:
+    """A change is made again on what somebody else left: none is lost, whoever wins."""
+    async with serving() as one, serving(etcd=one.store) as two:
+        await one.client().create(CONFIGMAPS, configmap("a"))
+
+        async def put(server: Server, key: str) -> None:
+            await server.client().patch(CONFIGMAPS, "a", {"data": {key: key}}, PatchType.MERGE, namespace="default")
+
+        await asyncio.gather(
+            *(put(server, f"{name}{n}") for n in range(20) for name, server in (("x", one), ("y", two)))
+        )
+        found = await two.client().get(CONFIGMAPS, "a", namespace="default")
+        assert len(found["data"]) == 40
+
+
+async def test_a_decision_on_an_old_copy_is_made_again() -> None:
+    """What a change function says of the cache's copy counts only if that is the newest."""
+    async with serving() as server:
+        spec = server.api.resources.find(CONFIGMAPS)
+        assert spec is not None
+        await server.client().create(CONFIGMAPS, configmap("a", x="1"))
+        store: Store = server.api._store
+        await server.client().get(CONFIGMAPS, "a", namespace="default")
+        # Written past the server, and not yet in its caches: no await lets the event in before the update begins.
+        key = b"/registry/configmaps/default/a"
+        entry = server.api.caches.peek(spec).get("default/a")  # type: ignore[union-attr]  # it is loaded
+        assert entry is not None
+        newer = orjson.dumps({"apiVersion": "v1", "kind": "ConfigMap", **configmap("a", x="2")})
+        await store.etcd.swap(key, newer, expected=entry.revision)
+        asked: list[str] = []
+
+        async def refuse(stored: Stored) -> dict[str, Any]:
+            asked.append(stored.obj["data"]["x"])
+            raise AlreadyExists("no")
+
+        with pytest.raises(AlreadyExists):
+            await store.update(spec, "default", "a", refuse)
+        assert asked[-1] == "2"
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
+async def test_the_same_over_a_real_etcd() -> None:
+    from machinery.rpc.grpc_channel import GrpcChannel
+
+    with real_etcd() as target:
+        channel = GrpcChannel(target)
+        async with serving(etcd=channel) as server:
+            client = server.client()
+            for number in range(30):
+                await client.create(CONFIGMAPS, configmap(f"c{number:02}", n="0"))
+                assert len((await client.list(CONFIGMAPS, namespace="default")).items) == number + 1
+            first = await client.list(CONFIGMAPS, namespace="default", limit=20)
+            await client.delete(CONFIGMAPS, "c25", namespace="default")
+            rest = await client.list(CONFIGMAPS, namespace="default", continue_token=first.continue_token)
+            assert len(rest.items) == 10
+            await client.delete_collection(CONFIGMAPS, namespace="default")
+            assert not (await client.list(CONFIGMAPS, namespace="default")).items
+        await channel.close()
