@@ -4,14 +4,14 @@ nodeagent                      rest_for_one
 ├── workspace                  the agent's directory; a temporary one goes with the agent
 ├── runtimes                   waits until every runtime answers, and learns who it is
 ├── events                     writes Events
-├── informers                  pods (one watch for all nodes), services
+├── informers                  services, for the variables that tell of them
 ├── nodes                      one_for_one
 │   └── NODE                   one_for_one
 │       ├── keeper             registration, lease, status
 │       ├── pods               one worker per pod
 │       ├── runtime-events     what happens to containers
 │       └── garbage            what pods left behind
-├── desired                    starts and feeds the workers
+├── desired                    one watch of pods for all nodes; starts and feeds the workers
 └── tunnel                     questions of users, through the apiserver
 """
 
@@ -30,7 +30,7 @@ from typing import Any
 
 from actors import Actor, ChildSpec, Clock, Strategy, Supervisor
 from machinery.client.api import Client
-from machinery.client.resources import PODS, SERVICES
+from machinery.client.resources import SERVICES
 from machinery.controller.recorder import Events
 from machinery.informer.informer import Informers
 from machinery.rpc import Channel, LocalChannel, RpcError
@@ -106,8 +106,6 @@ class NodeAgent:
     def spec(self) -> ChildSpec:
         """The tree of the module's picture."""
         latest = self._latest
-        single = len(self.node_names) == 1
-        pods = self._informers.of(PODS, field_selector=f"spec.nodeName={self.node_names[0]}" if single else "")
         services = self._informers.of(SERVICES)
         contexts = {name: node.context for name, node in self._nodes.items()}
 
@@ -120,7 +118,7 @@ class NodeAgent:
             self._events.spec(),
             self._informers.spec(),
             ChildSpec("nodes", lambda: Supervisor([self._node_spec(name) for name in self.node_names])),
-            ChildSpec("desired", lambda: DesiredPods(self._informers, pods, self._nodes, latest)),
+            ChildSpec("desired", lambda: DesiredPods(self._client, self._nodes, latest)),
         ]
         channel = self._tunnel_channel
         if channel is not None:

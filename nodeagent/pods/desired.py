@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors import Actor, ChildSpec, DeadRef, DynamicSupervisor, Intensity, OnLimit, Ref, Restart
-from machinery.informer.informer import Informer, Informers
-from machinery.informer.subscription import Change
+from machinery.client.api import Client
+from machinery.client.resources import PODS
+from machinery.client.watch import Changed, Progressed, Replaced, follow
 from machinery.objects import meta
 from machinery.objects import pod as pods
 from nodeagent.pods.context import NodeContext
@@ -96,9 +97,8 @@ class Latest:
 class DesiredPods(Actor):
     """Follows the pods and keeps a worker for each of ours. Takes no messages."""
 
-    def __init__(self, informers: Informers, informer: Informer, nodes: Mapping[str, NodePods], latest: Latest) -> None:
-        self._informers = informers
-        self._informer = informer
+    def __init__(self, client: Client, nodes: Mapping[str, NodePods], latest: Latest) -> None:
+        self._client = client
         self._nodes = nodes
         self._latest = latest
         self._starting: set[str] = set()
@@ -109,15 +109,24 @@ class DesiredPods(Actor):
     async def _follow(self) -> None:
         for node in self._nodes.values():
             node.adopted = await self._sandboxes(node.context)
-        await self._informers.sync(self._informer)
-        changes = self._informer.subscribe()
-        try:
-            while True:
-                for change in await changes.take():
-                    self._apply(change)
-                self._latest.complete = True
-        finally:
-            self._informer.unsubscribe(changes)
+        # No informer: pods of other nodes are not kept, and of ours not what nobody here reads.
+        selector = f"spec.nodeName={next(iter(self._nodes))}" if len(self._nodes) == 1 else ""
+        steps = follow(self._client, PODS, clock=self.clock, field_selector=selector)
+        async for step in steps:
+            match step:
+                case Replaced(objects):
+                    found = {meta.uid(pod) for pod in objects if self._is_ours(pod)}
+                    for uid in [uid for uid in self._latest.pods if uid not in found]:
+                        self._remove(uid)
+                    for pod in objects:
+                        self._put(pod)
+                    self._latest.complete = True
+                case Changed(pod, deleted) if deleted:
+                    self._remove(meta.uid(pod))
+                case Changed(pod):
+                    self._put(pod)
+                case Progressed():
+                    pass
 
     async def _sandboxes(self, context: NodeContext) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -125,23 +134,28 @@ class DesiredPods(Actor):
             found.setdefault(sandbox.pod.uid, []).append(sandbox.id)
         return found
 
-    def _apply(self, change: Change) -> None:
-        pod = change.object
-        uid, node = meta.uid(pod), self._nodes.get(pods.node_name(pod))
+    def _is_ours(self, pod: Object) -> bool:
+        return pods.node_name(pod) in self._nodes
+
+    def _put(self, pod: Object) -> None:
+        """A pod as it now is. Our own writes come back this way, too."""
+        node = self._nodes.get(pods.node_name(pod))
         if node is None:
             return
-        if change.new is None:
-            self._latest.pods.pop(uid, None)
-            self._latest.deliver(uid, PodGone())
-            if uid not in self._starting:
-                self._forget(uid)
-            return
+        pod = without_managed_fields(pod)
+        uid = meta.uid(pod)
         self._latest.pods[uid] = pod
         if uid in self._starting:
             return  # `_start` hands over what came meanwhile
         if not self._latest.deliver(uid, PodChanged(pod)):
             self._starting.add(uid)
             self.spawn(self._start(node, pod), name="start worker")
+
+    def _remove(self, uid: str) -> None:
+        if self._latest.pods.pop(uid, None) is not None:
+            self._latest.deliver(uid, PodGone())
+            if uid not in self._starting:
+                self._forget(uid)
 
     async def _start(self, node: NodePods, pod: Object) -> None:
         uid = meta.uid(pod)
@@ -163,3 +177,11 @@ class DesiredPods(Actor):
             del self._latest.workers[uid]
         for known in [known for known, ref in self._latest.workers.items() if not ref.alive]:
             del self._latest.workers[known]
+
+
+def without_managed_fields(pod: Object) -> Object:
+    """The pod without the record of who wrote what, which is a third of it and nothing to an agent."""
+    held = meta.metadata(pod)
+    if "managedFields" not in held:
+        return pod
+    return {**pod, "metadata": {key: value for key, value in held.items() if key != "managedFields"}}
