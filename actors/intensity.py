@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections import deque
 from dataclasses import dataclass
 
 
@@ -40,14 +39,15 @@ class Intensity:
 
 
 class RestartWindow:
-    """The crash history of one child."""
+    """The crash history of one child. Children are many and crashes few: until the first, it is next to nothing."""
 
-    __slots__ = ("_intensity", "_last", "_level", "_random", "_times")
+    __slots__ = ("_intensity", "_last", "_level", "_random", "_seed", "_times")
 
     def __init__(self, intensity: Intensity, *, seed: str) -> None:
         self._intensity = intensity
-        self._random = random.Random(seed)
-        self._times: deque[float] = deque()
+        self._seed = seed
+        self._random: random.Random | None = None
+        self._times: list[float] = []
         self._level = 0.0
         self._last = 0.0
 
@@ -56,12 +56,13 @@ class RestartWindow:
         rules = self._intensity
         self._level = self._level * math.pow(0.5, (now - self._last) / rules.half_life) + 1.0
         self._last = now
-        while self._times and self._times[0] <= now - rules.within:
-            self._times.popleft()
+        self._times = [time for time in self._times if time > now - rules.within]
         if len(self._times) >= rules.limit:
             return None
         self._times.append(now)
         if self._level < 1.5:
             return 0.0
         delay = min(rules.first_delay * math.pow(rules.factor, self._level - 2.0), rules.max_delay)
+        if self._random is None:
+            self._random = random.Random(self._seed)
         return delay * (1.0 + rules.jitter * self._random.uniform(-1.0, 1.0))
