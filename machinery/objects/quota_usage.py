@@ -138,6 +138,8 @@ def _crosses(affinity: Object) -> bool:
 def _pod(pod: Object) -> dict[str, Quantity]:
     used: dict[str, Quantity] = {}
     for name, amount in pods.requests(pod).items():
+        if name == "pods":
+            continue  # the scheduler counts by it; here pods are counted by themselves
         used[f"requests.{name}"] = amount
         if name in _COMPUTE:
             used[name] = amount
