@@ -30,7 +30,12 @@ _NAME = Column(
     lambda obj: obj["metadata"].get("name", ""),
     format="name",
 )
-_AGE: Object = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": _NAME.description}
+_AGE: Object = {
+    "name": "Age",
+    "type": "date",
+    "jsonPath": ".metadata.creationTimestamp",
+    "description": _NAME.description,
+}
 
 
 def rows(definition: Object) -> tuple[ResourceSpec, ...]:
