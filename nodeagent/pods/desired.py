@@ -102,6 +102,7 @@ class DesiredPods(Actor):
         self._nodes = nodes
         self._latest = latest
         self._starting: set[str] = set()
+        self._leaving: set[str] = set()
 
     async def setup(self) -> None:
         self.spawn(self._follow(), name="follow")
@@ -172,11 +173,10 @@ class DesiredPods(Actor):
 
     def _forget(self, uid: str) -> None:
         """Drop the worker's address once it has ended; one that still stops the pod's containers stays known."""
-        worker = self._latest.workers.get(uid)
-        if worker is not None and not worker.alive:
-            del self._latest.workers[uid]
-        for known in [known for known, ref in self._latest.workers.items() if not ref.alive]:
-            del self._latest.workers[known]
+        self._leaving.add(uid)
+        for left in [left for left in self._leaving if not self._latest.alive(left)]:
+            self._leaving.discard(left)
+            self._latest.workers.pop(left, None)
 
 
 def without_managed_fields(pod: Object) -> Object:

@@ -27,6 +27,7 @@ pytestmark = [
 ]
 
 NAMESPACE = "default"
+NODE: dict[str, Any] = {"user": "system:node:host", "groups": ("system:nodes",)}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ async def client(runtime: Containerd, tmp_path: Path) -> AsyncIterator[Client]:
     clock = SystemClock()
     async with Cluster(clock=clock, agents=False, scheduler=False) as cluster:
         config = Config(nodes=("host",), runtime=runtime.address, root_dir=str(tmp_path / "agent"))
-        agent = NodeAgent(config, clock=clock, client=cluster.client(), tunnel_channel=cluster.channel())
+        agent = NodeAgent(config, clock=clock, client=cluster.client(**NODE), tunnel_channel=cluster.channel(**NODE))
         async with System(agent.spec(), clock=clock, name="agent"):
             await asyncio.wait_for(agent.ready(), 20)
             client = cluster.client()
@@ -245,7 +246,7 @@ async def test_a_new_agent_adopts_what_runs(runtime: Containerd, tmp_path: Path)
         config = Config(nodes=("host",), runtime=runtime.address, root_dir=str(tmp_path / "agent"))
 
         def agent() -> NodeAgent:
-            return NodeAgent(config, clock=clock, client=cluster.client(), tunnel_channel=cluster.channel())
+            return NodeAgent(config, clock=clock, client=cluster.client(**NODE), tunnel_channel=cluster.channel(**NODE))
 
         async with System(agent().spec(), clock=clock, name="agent"):
             await client.create(

@@ -90,11 +90,12 @@ async def bench() -> AsyncIterator[Bench]:
     async with Cluster(clock=clock, agents=False, scheduler=False, controllers=("nodelifecycle",)) as cluster:
         client = cluster.client()
         await client.create(SERVICE_ACCOUNTS, {"metadata": {"name": "default"}}, namespace=NAMESPACE)
+        identity: dict[str, Any] = {"user": "system:node:n1", "groups": ("system:nodes",)}
         agent = NodeAgent(
             Config(nodes=("n1",), node_ips=("172.18.0.9",)),
             clock=clock,
-            client=client,
-            tunnel_channel=cluster.channel(),
+            client=cluster.client(**identity),
+            tunnel_channel=cluster.channel(**identity),
         )
         async with System(agent.spec(), clock=clock, name="agent") as system:
             await clock.settle()

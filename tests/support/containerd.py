@@ -26,7 +26,7 @@ IMAGE = "docker.io/library/busybox:1.36"
 """The image that is there: a static busybox with links for its applets; runs a shell."""
 PAUSE = "registry.k8s.io/pause:3.9"
 CNI_BIN = Path("/usr/lib/cni")
-NEEDED = ("containerd", "ctr", "runc", "ip")
+NEEDED = ("containerd", "ctr", "runc", "ip", "nsenter")
 
 _CONFIG = """\
 version = 2
@@ -92,7 +92,8 @@ def containerd(
 
     netns: name of a network namespace. subnet, bridge: of its pods; distinct where several share a namespace.
     ready: seconds it may take to answer. Raises TimeoutError with its log when it does not."""
-    prefix = ("ip", "netns", "exec", netns) if netns else ()
+    # Not `ip netns exec`: that mounts a /sys of its own, without the control groups that runc needs.
+    prefix = ("nsenter", f"--net=/run/netns/{netns}") if netns else ()
     # Paths of sockets are short by law: 107 bytes.
     state = Path("/run") / f"pilot-{hashlib.sha256(str(directory).encode()).hexdigest()[:10]}"
     root = directory / "containerd"
@@ -136,7 +137,9 @@ def _wait(runtime: Containerd, process: subprocess.Popen[bytes], by: float) -> N
 
 
 def _end(runtime: Containerd, process: subprocess.Popen[bytes], state: Path, bridge: str) -> None:
+    networks: set[str] = set()
     with contextlib.suppress(subprocess.CalledProcessError):
+        networks = _networks(runtime)
         for task in runtime.ctr("tasks", "ls", "-q").split():
             with contextlib.suppress(subprocess.CalledProcessError):
                 runtime.ctr("tasks", "rm", "--force", task)
@@ -150,10 +153,23 @@ def _end(runtime: Containerd, process: subprocess.Popen[bytes], state: Path, bri
         process.kill()
         process.wait()
     _end_shims(runtime.address.removeprefix("unix://"))
-    for mount in _mounts_below(str(state), str(runtime.root)):
+    for mount in [*networks, *_mounts_below(str(state), str(runtime.root))]:
         subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
+    for network in networks:
+        Path(network).unlink(missing_ok=True)
     subprocess.run([*runtime.prefix, "ip", "link", "delete", bridge], check=False, capture_output=True)
     shutil.rmtree(state, ignore_errors=True)
+
+
+def _networks(runtime: Containerd) -> set[str]:
+    """Paths of the network namespaces of sandboxes that nobody removed; their veth pairs go with them."""
+    paths = set()
+    for container in runtime.ctr("containers", "ls", "-q").split():
+        spec = json.loads(runtime.ctr("containers", "info", container))["Spec"]
+        for each in spec["linux"]["namespaces"]:
+            if each["type"] == "network" and "/netns/cni-" in each.get("path", ""):
+                paths.add(each["path"])
+    return paths
 
 
 def _end_shims(socket: str) -> None:
