@@ -26,8 +26,8 @@ async def changed(
     off an object that waits for removal; Conflict, Invalid, and what admission says."""
     spec, strategy, old = context.spec, context.spec.strategy, stored.obj
     _check_versions(context, new, stored)
-    if context.subresource != "status" or spec.structural is not None:
-        strategy.default(new)  # a status write of a built-in kind keeps the stored spec, which has its defaults
+    if spec.structural is not None or _touched(new, old, context.subresource):
+        strategy.default(new)  # what is stored has its defaults
     _keep_system_fields(new, old)
     match context.subresource:
         case "" | "scale":
@@ -58,6 +58,13 @@ async def changed(
     if removable(spec.strategy.holds_back(new), new):
         raise Removed(new)
     return new
+
+
+def _touched(new: Object, old: Object, subresource: str) -> bool:
+    """Whether the write is about anything but metadata and status."""
+    if subresource == "status":
+        return False
+    return any(new.get(key) != old.get(key) for key in {*new, *old} - {"metadata", "status"})
 
 
 def removable(held_back: bool, obj: Object) -> bool:

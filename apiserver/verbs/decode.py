@@ -19,17 +19,37 @@ Object = dict[str, Any]
 
 def decode_body(parts: Parts, context: RequestContext, body: bytes) -> Object:
     """The object in a body, as the row's kind, normalised. Unknown fields warn or are refused, as asked."""
+    return typed(parts, context, parse_body(context, body))
+
+
+def parse_body(context: RequestContext, body: bytes) -> Object:
+    """The object in a body, not looked at further than its kind and that it has metadata."""
     obj = parse_object(body, context.spec.gvk)
-    return typed(parts, context, obj)
-
-
-def typed(parts: Parts, context: RequestContext, obj: Object) -> Object:
-    """Check `obj`, which the caller owns, against the row's kind and schema, in place."""
     expect_kind(obj, context.spec.gvk)
-    normalise(context, obj, context.spec.gvk, parts.schemas.of(context.spec))
-    if not isinstance(obj.setdefault("metadata", {}), dict):
+    if obj.get("metadata") is None:
+        obj["metadata"] = {}
+    if not isinstance(obj["metadata"], dict):
         raise _unusable(context.spec.gvk, "json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta")
     return obj
+
+
+def typed(parts: Parts, context: RequestContext, obj: Object, *, stored: Object | None = None) -> Object:
+    """`obj`, which the caller gives away, read by the row's schema.
+
+    stored: what is there already, read before: the parts that are the same need not be read again, which is most of
+    them in a write to status or to metadata."""
+    expect_kind(obj, context.spec.gvk)
+    kept: Object = {}
+    if stored is not None and context.spec.structural is None:
+        # Compared as JSON: Python holds 1, 1.0 and True for equal.
+        kept = {key: value for key, value in obj.items() if key in stored and _same(value, stored[key])}
+    read = {key: value for key, value in obj.items() if key not in kept} if kept else obj
+    normalise(context, read, context.spec.gvk, parts.schemas.of(context.spec))
+    return {**read, **kept} if kept else read
+
+
+def _same(left: Any, right: Any) -> bool:
+    return bool(left == right) and orjson.dumps(left) == orjson.dumps(right)
 
 
 def decode_kind(context: RequestContext, body: bytes, kind: GVK, schema: Schema | None) -> Object:

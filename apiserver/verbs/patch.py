@@ -56,7 +56,10 @@ async def patch(
     compute = _computation(schema, body, patch_type)
 
     async def change(current: Stored) -> Object:
-        new = typed(parts, context, _named(compute(current.obj), context))
+        new = _named(compute(current.obj), context)
+        if not isinstance(new.get("metadata"), dict):
+            raise unprocessable("the patch does not leave metadata")
+        new = typed(parts, context, new, stored=current.obj)
         check_name_and_namespace(context, new, named=True)
         return await changed(parts, context, new, current)
 

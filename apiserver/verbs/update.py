@@ -8,7 +8,7 @@ from apiserver.storage.store import Stored
 from apiserver.verbs import put
 from apiserver.verbs.change import changed
 from apiserver.verbs.context import RequestContext, Written
-from apiserver.verbs.decode import check_name_and_namespace, decode_body
+from apiserver.verbs.decode import check_name_and_namespace, decode_body, parse_body, typed
 from apiserver.verbs.gate import PARTS_OF_OBJECTS, authorize, enter, stored
 from apiserver.verbs.make import create_object
 from apiserver.verbs.parts import Parts
@@ -24,15 +24,15 @@ async def update(parts: Parts, context: RequestContext, body: bytes) -> Written:
     stored(context, *PARTS_OF_OBJECTS)
     if context.subresource == "scale":
         return await put.scale(parts, context, body)
-    obj = decode_body(parts, context, body)
-    check_name_and_namespace(context, obj, named=True)
-    first = obj
+    first = parse_body(context, body)
+    check_name_and_namespace(context, first, named=True)
 
     async def change(current: Stored) -> Object:
         nonlocal first
         # What the steps below changed counts for nothing once they are asked again.
-        new, first = first or decode_body(parts, context, body), {}
+        new, first = first or parse_body(context, body), {}
         check_name_and_namespace(context, new, named=True)
+        new = typed(parts, context, new, stored=current.obj)
         return await changed(parts, context, new, current)
 
     try:
