@@ -163,7 +163,8 @@ class FakeRuntime:
             attempt=config.metadata.attempt,
             labels=sandbox.labels,
             annotations=sandbox.annotations,
-            command=(*config.command, *config.args),
+            command=tuple(config.command),
+            args=tuple(config.args),
         )
         try:
             stage = self.script.stage(facts)

@@ -4,7 +4,9 @@ A *stage* is the whole life of a container: how long its image takes to pull, wh
 ends, what it prints, and what it answers to probes. For each container the first to speak decides:
 
 1. a Python *behaviour*, `Callable[[Facts], Stage | None]`, given to `FakeRuntime(behaviours=...)`;
-2. the first stage whose `match` fits, from the stage files in order (`stages/default.yaml` comes last);
+2. the first stage whose `match` fits, from the stage files in order;
+3. the container's own command line, if it is one of the few that are understood (`commands.py`);
+4. the stages of `stages/default.yaml`;
 
 and then annotations of the pod change single fields. They are named `fake.pilothouse.dev/FIELD`, which speaks of the
 pod's regular containers, or `fake.pilothouse.dev/FIELD.CONTAINER`, which speaks of one container of any kind:
@@ -53,6 +55,7 @@ class Facts:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     command: Sequence[str] = ()
+    args: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +112,13 @@ def _any(globs: tuple[str, ...], value: str) -> bool:
 
 
 class Script:
-    """Decides the stage of each container: behaviours, then stages in order, then annotations."""
+    """Decides the stage of each container, in the order that the module says."""
 
     def __init__(
         self, stages: Iterable[tuple[Match, Stage]] | None = None, behaviours: Iterable[Behaviour] = ()
     ) -> None:
-        self._stages = [*(stages or ()), *default_stages()]
+        self._stages = list(stages or ())
+        self._defaults = default_stages()
         self.behaviours = list(behaviours)
 
     def stage(self, facts: Facts) -> Stage:
@@ -122,11 +126,19 @@ class Script:
         return annotated(self._undisturbed(facts), facts)
 
     def _undisturbed(self, facts: Facts) -> Stage:
+        from nodeagent.runtime.fake.commands import understood  # it needs the names of this module
+
         for behaviour in self.behaviours:
             stage = behaviour(facts)
             if stage is not None:
                 return stage
-        return next((stage for match, stage in self._stages if match.fits(facts)), Stage())
+        for match, stage in self._stages:
+            if match.fits(facts):
+                return stage
+        by_command = understood(facts)
+        if by_command is not None:
+            return by_command
+        return next((stage for match, stage in self._defaults if match.fits(facts)), Stage())
 
 
 def annotated(stage: Stage, facts: Facts) -> Stage:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nodeagent.errors import StageError
+from nodeagent.runtime.fake.commands import understood
 from nodeagent.runtime.fake.images import normalized
 from nodeagent.runtime.fake.records import Addresses
 from nodeagent.runtime.fake.stages import FOREVER, Facts, Script, Stage, load
@@ -51,6 +52,41 @@ def test_annotations_speak_of_regular_containers_or_of_one() -> None:
 def test_annotations_that_make_no_sense(given: dict[str, str]) -> None:
     with pytest.raises(StageError):
         Script().stage(with_annotations(**given))
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (["echo", "hello", "world"], (0.0, 0, "hello world")),
+        (["sleep", "5"], (5.0, 0, "")),
+        (["/bin/sleep", "1m"], (60.0, 0, "")),
+        (["sleep", "infinity"], (FOREVER, 0, "")),
+        (["false"], (0.0, 1, "")),
+        (["sh", "-c", "echo 'a  b'; sleep 2 && echo c\nexit 3; echo never"], (2.0, 3, "a  b\nc")),
+        (["sh", "-c", "false && echo never; echo on"], (0.0, 0, "on")),
+        (["/bin/sh", "-c", "sleep 1; false"], (1.0, 1, "")),
+        (["sh", "-c", "echo $HOME"], None),
+        (["sh", "-c", "while true; do date; done"], None),
+        (["sh", "-c", "echo a | wc"], None),
+        (["sh", "-c", "echo 'unfinished"], None),
+        (["echo", "-e", "a"], None),
+        (["sleep", "soon"], None),
+        (["python", "app.py"], None),
+        ([], None),
+    ],
+)
+def test_commands_that_are_understood(command: list[str], expected: tuple[float, int, str] | None) -> None:
+    stage = understood(dataclasses.replace(APP, command=command))
+    assert (stage and (stage.run_for, stage.exit_code, stage.logs)) == expected
+
+
+def test_args_are_a_command_only_where_the_image_has_none() -> None:
+    args = ("echo", "hi")
+    assert understood(dataclasses.replace(APP, args=args)) is None
+    assert understood(dataclasses.replace(APP, image="docker.io/library/busybox:1.36", args=args)) is not None
+    assert understood(dataclasses.replace(APP, command=("echo",), args=("hi",))) == Stage(
+        name="command", run_for=0.0, logs="hi"
+    )
 
 
 def test_a_behaviour_speaks_first() -> None:
