@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -43,9 +44,27 @@ def typed(parts: Parts, context: RequestContext, obj: Object, *, stored: Object 
     if stored is not None and context.spec.structural is None:
         # Compared as JSON: Python holds 1, 1.0 and True for equal.
         kept = {key: value for key, value in obj.items() if key in stored and _same(value, stored[key])}
+    elif stored is None and context.spec.structural is None and isinstance(obj.get("spec"), dict):
+        return _new(parts, context, obj)
     read = {key: value for key, value in obj.items() if key not in kept} if kept else obj
     normalise(context, read, context.spec.gvk, parts.schemas.of(context.spec))
     return {**read, **kept} if kept else read
+
+
+def _new(parts: Parts, context: RequestContext, obj: Object) -> Object:
+    """A new object of a built-in kind: one with a spec that was read lately, as those of one template have, is read but
+    for that."""
+    kind, schemas = context.spec.gvk, parts.schemas
+    said = orjson.dumps(obj["spec"])
+    known = schemas.recall(kind, said)
+    if known is not None:
+        rest = {key: value for key, value in obj.items() if key != "spec"}
+        normalise(context, rest, kind, schemas.of(context.spec))
+        return {**rest, "spec": orjson.loads(known)}
+    unknown = normalise(context, obj, kind, schemas.of(context.spec))
+    if not unknown and "spec" in obj:
+        schemas.remember(kind, said, orjson.dumps(obj["spec"]))
+    return obj
 
 
 def _same(left: Any, right: Any) -> bool:
@@ -94,10 +113,10 @@ def expect_kind(obj: Object, kind: GVK) -> None:
         )
 
 
-def normalise(context: RequestContext, obj: Object, kind: GVK, schema: Schema | None) -> None:
-    """Decode `obj` by its schema, in place; unknown fields go as `context.field_validation` says."""
+def normalise(context: RequestContext, obj: Object, kind: GVK, schema: Schema | None) -> Sequence[str]:
+    """Decode `obj` by its schema, in place; unknown fields, which it answers, go as `context.field_validation` says."""
     if schema is None:
-        return
+        return ()
     try:
         if context.spec.structural is not None and kind == context.spec.gvk:
             # Wrong types in custom resources are found by validation, in other words.
@@ -108,12 +127,13 @@ def normalise(context: RequestContext, obj: Object, kind: GVK, schema: Schema | 
     except DecodeError as error:
         raise _unusable(kind, str(error)) from None
     if not unknown or context.field_validation == "Ignore":
-        return
+        return unknown
     messages = [f'unknown field "{path}"' for path in unknown]
     if context.field_validation == "Strict":
         raise _unusable(kind, f"strict decoding error: {', '.join(messages)}")
     for message in messages:
         context.warn(message)
+    return unknown
 
 
 def check_name_and_namespace(context: RequestContext, obj: Object, *, named: bool) -> None:
