@@ -16,11 +16,12 @@ from apiserver.verbs.managed import record
 from apiserver.verbs.parts import Parts
 from machinery.errors import BadRequest, FieldError, NotImplementedByServer, invalid
 from machinery.objects import timefmt
-from machinery.objects.gvk import GVK
+from machinery.objects.gvk import GVK, GVR
 
 Object = dict[str, Any]
 
 BINDING = GVK("", "v1", "Binding")
+_PODS = GVR("", "v1", "pods")
 _BINDING_SCHEMA = "io.k8s.api.core.v1.Binding"
 CREATED: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
@@ -41,7 +42,8 @@ async def to_subresource(parts: Parts, context: RequestContext, body: bytes) -> 
 async def review(parts: Parts, context: RequestContext, obj: Object) -> Written:
     """A kind that is a question and never stored; and v1 Binding, which is posted to its namespace."""
     if context.spec.kind == BINDING.kind and not context.spec.gvr.group:
-        pods = next(each for each in parts.resources.all().values() if each.gvr[::2] == ("", "pods"))
+        pods = parts.resources.find(_PODS)
+        assert pods is not None  # pods are built in
         context.spec, context.subresource = pods, "binding"
         context.name = obj["metadata"].get("name") or ""
         return await _bind(parts, context, orjson.dumps(obj))
@@ -80,5 +82,8 @@ async def _token(parts: Parts, context: RequestContext, body: bytes) -> Written:
     kind = context.spec.subresources["token"].kind
     assert kind is not None  # the row of serviceaccounts names it
     obj = decode_kind(context, body, kind, parts.schemas.named("io.k8s.api.authentication.v1.TokenRequest"))
+    request = AdmissionRequest(context, "CREATE", obj)
+    await parts.admission.mutate(request)
+    await parts.admission.validate(request)
     answer = await parts.reviews.answer(context, obj)
     return Written(orjson.dumps(answer), created=True, obj=answer)
