@@ -159,6 +159,10 @@ class PodWorker(Actor):
             self._pod = {**pod, "status": self._said}  # older than what we wrote since
         elif version > self._said_version and pods.status(pod) != pods.status(old):
             self._said = None  # somebody else wrote the status: ours has to be compared again
+            if pods.is_terminal(pod):  # and decided that the pod is at its end, which is final
+                self._memory.end(
+                    pods.phase(pod), pods.status(pod).get("reason", ""), pods.status(pod).get("message", "")
+                )
             self._kick()
         elif version == self._said_version and pods.status(pod) == self._said:
             self._said = pods.status(pod)  # one copy is enough

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actors import System, VirtualClock
-from machinery.client.api import Client, DeleteOptions
+from machinery.client.api import Client, DeleteOptions, PatchType
 from machinery.client.resources import CONFIG_MAPS, EVENTS, LEASES, NODES, PODS, SERVICE_ACCOUNTS
 from machinery.errors import BadRequest, NotFound
 from machinery.objects import conditions
@@ -218,6 +218,37 @@ async def test_a_sidecar_does_not_keep_a_task_alive(bench: Bench) -> None:
     status = await bench.status()
     assert status["phase"] == "Succeeded"
     assert "terminated" in status["initContainerStatuses"][0]["state"]
+
+
+async def test_somebody_else_declares_a_pod_failed(bench: Bench) -> None:
+    await bench.create()
+    patch = {"status": {"phase": "Failed", "reason": "Evicted", "message": "no room"}}
+    await bench.client.patch(PODS, "web", patch, PatchType.MERGE, namespace=NAMESPACE, subresource="status")
+    status = await bench.status()
+    assert (status["phase"], status["reason"]) == ("Failed", "Evicted")
+    assert "terminated" in status["containerStatuses"][0]["state"]
+
+
+async def test_what_others_write_into_the_status_is_put_right(bench: Bench) -> None:
+    await bench.create()
+    unready = {"type": "Ready", "status": "False", "reason": "NodeNotReady"}
+    patch = {"status": {"conditions": [unready, {"type": "example.com/mine", "status": "True"}]}}
+    await bench.client.patch(PODS, "web", patch, PatchType.STRATEGIC, namespace=NAMESPACE, subresource="status")
+    pod = await bench.pod()
+    assert conditions.is_true(pod, "Ready")
+    assert conditions.is_true(pod, "example.com/mine")
+
+
+async def test_a_finalizer_keeps_the_object_but_not_the_containers(bench: Bench) -> None:
+    await bench.create()
+    patch = {"metadata": {"finalizers": ["example.com/wait"]}}
+    await bench.client.patch(PODS, "web", patch, PatchType.MERGE, namespace=NAMESPACE)
+    await bench.client.delete(PODS, "web", namespace=NAMESPACE)
+    status = await bench.status()
+    assert status["phase"] == "Succeeded"
+    assert bench.fake.sandboxes == {}
+    await bench.client.patch(PODS, "web", {"metadata": {"finalizers": []}}, PatchType.MERGE, namespace=NAMESPACE)
+    assert await bench.gone()
 
 
 async def test_a_deadline(bench: Bench) -> None:
