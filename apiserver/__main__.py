@@ -10,6 +10,7 @@ from actors.runner import run
 from apiserver.app import ApiServer
 from apiserver.config import Config
 from apiserver.flags import Flags
+from apiserver.renewal import Renewal
 from machinery.process import logs, settings
 from machinery.process.tls import TlsFiles, channel_credentials
 
@@ -29,18 +30,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"{PROG}: {error}", file=sys.stderr)
         return USAGE_ERROR
-    return run(ChildSpec("root", lambda: _Root(config, target, files)), clock=SystemClock(), name=PROG)
+    serving = TlsFiles(cert=flags.tls_cert_file, key=flags.tls_private_key_file)
+    return run(ChildSpec("root", lambda: _Root(config, target, files, serving)), clock=SystemClock(), name=PROG)
 
 
 class _Root(Supervisor):
     """Makes the application inside the event loop, which its channel belongs to."""
 
-    def __init__(self, config: Config, target: str, files: TlsFiles | None) -> None:
+    def __init__(self, config: Config, target: str, files: TlsFiles | None, serving: TlsFiles) -> None:
         from machinery.rpc.grpc_channel import GrpcChannel  # imports grpc, after the flags are known to be good
 
         credentials = channel_credentials(files.read()) if files is not None else None
         app = ApiServer(config, clock=SystemClock(), etcd=GrpcChannel(target, credentials=credentials))
-        super().__init__([app.spec(), ChildSpec("announce", lambda: _Announcer(app))])
+        children = [app.spec(), ChildSpec("announce", lambda: _Announcer(app))]
+        if serving.cert is not None:
+            children.append(ChildSpec("renewal", lambda: Renewal(serving, app.renew)))
+        super().__init__(children)
 
 
 class _Announcer(Actor):

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from ipaddress import ip_network
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actors import Actor, ChildSpec, Clock, DynamicSupervisor, Supervisor
 from apiserver.admission import registry as admission
@@ -105,6 +105,7 @@ class ApiServer:
         )
         self.verbs = VerbService(parts)
         self._clock = clock
+        self._identity = (config.tls_cert, config.tls_key)
         self._etcd = client
         self._store = store
         self._writer = SystemWriter(store, self.resources, clock, randomness)
@@ -177,6 +178,12 @@ class ApiServer:
         """Where REST is served, as discovery tells clients that ask for it."""
         return f"{advertised(self.config) or self.config.bind_address or '127.0.0.1'}:{self.rest_port}"
 
+    def renew(self, certificate: bytes, key: bytes) -> None:
+        """Show another serving certificate (PEM) from the next connection on. Raises TlsError."""
+        if self._rest is not None:
+            self._rest.renew(certificate=certificate, key=key)
+        self._identity = (certificate, key)
+
     @property
     def rest_port(self) -> int:
         """The TCP port of REST; the configured one before `ready`."""
@@ -187,7 +194,7 @@ class ApiServer:
         from apiserver.rest.handler import Served
         from apiserver.rest.server import RestServer  # imports aiohttp, which a server without REST does not need
 
-        config = self.config
+        config, (certificate, key) = self.config, self._identity
         served = Served(
             verbs=self.verbs,
             authenticator=self.auth.authenticator,
@@ -199,8 +206,8 @@ class ApiServer:
         listen = RestConfig(
             host=config.bind_address,
             port=self.rest_port,  # after a restart the one it had
-            certificate=config.tls_cert,
-            key=config.tls_key,
+            certificate=certificate,
+            key=key,
             client_ca=config.client_ca,
         )
         self._rest = RestServer(listen, served)
@@ -212,16 +219,31 @@ class ApiServer:
         def bound(addresses: Sequence[str]) -> None:
             (self.grpc_addresses[name],) = addresses
 
-        config, credentials = self.config, None
-        if config.tls_cert:
-            import grpc
-
-            # gRPC in Python either demands a client's certificate or does not ask for one.
-            demand = certificates and bool(config.client_ca)
-            pair = (config.tls_key, config.tls_cert)
-            credentials = grpc.ssl_server_credentials([pair], config.client_ca if demand else None, demand)
+        credentials = self._grpc_credentials(certificates=certificates) if self.config.tls_cert else None
         # After a restart the port it had.
         return GrpcServer(self._services, [self.grpc_addresses[name]], credentials=credentials, bound=bound)
+
+    def _grpc_credentials(self, *, certificates: bool) -> Any:
+        """Credentials that ask for the present certificate at every handshake."""
+        import grpc
+
+        # gRPC in Python either demands a client's certificate or does not ask for one.
+        demand = certificates and bool(self.config.client_ca)
+        authorities = self.config.client_ca if demand else None
+        shown = self._identity
+
+        def configuration() -> Any:
+            certificate, key = self._identity
+            return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=authorities)
+
+        def fetch() -> Any:
+            nonlocal shown
+            if self._identity is shown:
+                return None  # keep what is in use
+            shown = self._identity
+            return configuration()
+
+        return grpc.dynamic_ssl_server_credentials(configuration(), fetch, require_client_authentication=demand)
 
     def _tunnels(self) -> Actor:
         self._streams = DynamicSupervisor()

@@ -15,11 +15,14 @@ import grpc
 import orjson
 import pytest
 
+from actors import ChildSpec, System, VirtualClock
 from apiserver.auth.config import AuthConfig
 from apiserver.config import Config
+from apiserver.renewal import Renewal
 from apiserver.verbs.context import UserInfo
 from machinery.client.grpc import ApiClient
 from machinery.errors import ApiError, Forbidden, NotFound, ServiceUnavailable, Unauthorized
+from machinery.process.tls import TlsFiles
 from machinery.rpc.grpc_channel import GrpcChannel
 from pilothouse.pki import Authority, KeyPair
 from tests.support.etcd import start_etcdlite
@@ -99,6 +102,38 @@ async def test_a_stranger_s_certificate_is_refused(secured: Secured) -> None:
     with pytest.raises(ApiError):
         await ApiClient(channel, timeout=5.0).list(NAMESPACES)
     await channel.close()
+
+
+async def test_a_renewed_certificate_is_shown_to_the_next_who_connect(tmp_path: pathlib.Path) -> None:
+    first, second = (Authority.create(name, now=datetime.now(UTC)) for name in ("one", "two"))
+
+    def issued(authority: Authority) -> KeyPair:
+        return authority.issue("kube-apiserver", now=datetime.now(UTC), names=["127.0.0.1"], server=True)
+
+    pair = issued(first)
+    pair.save(tmp_path, "serving")
+    admin = AuthConfig(static_tokens={"secret": UserInfo("root", ("system:masters",))})
+    config = Config(grpc_token_address="127.0.0.1:0", tls_cert=pair.certificate, tls_key=pair.key, auth=admin)
+    files = TlsFiles(cert=tmp_path / "serving.crt", key=tmp_path / "serving.key")
+    clock = VirtualClock()
+
+    async def count(authority: Authority, address: str) -> int:
+        channel = GrpcChannel(address, credentials=grpc.ssl_channel_credentials(authority.pair.certificate))
+        try:
+            return len((await ApiClient(channel, token="secret", timeout=5.0).list(NAMESPACES)).items)
+        finally:
+            await channel.close()
+
+    async with serving(config, clock=clock) as server:
+        address = server.api.grpc_addresses["grpc-tokens"]
+        renewal = ChildSpec("renewal", lambda: Renewal(files, server.api.renew))
+        async with System(renewal, clock=clock):
+            assert await count(first, address) == 4
+            issued(second).save(tmp_path, "serving")
+            await clock.advance(seconds=61)
+            assert await count(second, address) == 4
+            with pytest.raises(ServiceUnavailable):
+                await count(first, address)
 
 
 @pytest.mark.e2e
