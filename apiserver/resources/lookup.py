@@ -38,10 +38,6 @@ class Resources:
         """The row whose objects are of this kind. Of two with one kind (Scale, Eviction never are) the stored one."""
         return self._by_gvk.get(kind)
 
-    def any_version(self, group: str, resource: str) -> ResourceSpec | None:
-        """The row of a group and plural, in the version that is stored when there are several."""
-        return self._by_group_resource.get((group, resource))
-
     def all(self) -> Mapping[GVR, ResourceSpec]:
         """Every row: the built-in ones in the registry's order, then custom ones as they were established."""
         return self._view
@@ -73,11 +69,7 @@ class Resources:
             for spec in specs:
                 self._by_gvr.setdefault(spec.gvr, spec)
         self._by_gvk: dict[GVK, ResourceSpec] = {}
-        self._by_group_resource: dict[tuple[str, str], ResourceSpec] = {}
         for spec in self._by_gvr.values():
             if spec.storage or spec.gvk not in self._by_gvk:
                 self._by_gvk[spec.gvk] = spec
-            key = (spec.gvr.group, spec.gvr.resource)
-            if key not in self._by_group_resource or spec.stored_as in (None, spec.gvk):
-                self._by_group_resource[key] = spec
         self._view = MappingProxyType(self._by_gvr)

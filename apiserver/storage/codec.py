@@ -10,8 +10,6 @@ from typing import Any
 
 import orjson
 
-from machinery.objects.gvk import GVK
-
 Object = dict[str, Any]
 
 _METADATA = b'"metadata":{'
@@ -53,10 +51,3 @@ def decode(body: bytes) -> Object:
 def versioned(obj: Object, revision: int) -> Object:
     """The object with this resourceVersion, in a copy of its metadata."""
     return {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(revision)}}
-
-
-def with_kind(body: bytes, stored: GVK, wanted: GVK) -> bytes:
-    """The bytes of a custom resource under another of its versions: conversion strategy None."""
-    before = b'{"apiVersion":"%b","kind":"%b"' % (stored.api_version.encode(), stored.kind.encode())
-    after = b'{"apiVersion":"%b","kind":"%b"' % (wanted.api_version.encode(), wanted.kind.encode())
-    return after + body[len(before) :] if body.startswith(before) else body

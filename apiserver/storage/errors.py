@@ -2,8 +2,7 @@
 
     StorageError
     ├── Compacted        the revision asked for is gone
-    ├── FutureRevision   the revision asked for does not exist yet
-    └── StoreChanged     a compare-and-swap lost; carries what the key holds now
+    └── FutureRevision   the revision asked for does not exist yet
 
 Everything else (the store out of reach, out of space) surfaces as an ApiError at once.
 """
