@@ -10,7 +10,8 @@ nodeagent                      rest_for_one
 │       ├── keeper             registration, lease, status
 │       ├── pods               one worker per pod
 │       ├── runtime-events     what happens to containers
-│       └── garbage            what pods left behind
+│       ├── garbage            what pods left behind
+│       └── logs               rotates logs that have grown (on a real runtime)
 ├── desired                    one watch of pods for all nodes; starts and feeds the workers
 └── tunnel                     questions of users, through the apiserver
 """
@@ -43,6 +44,7 @@ from nodeagent.pods.desired import DesiredPods, Latest, NodePods
 from nodeagent.pods.events_generator import RuntimeEvents
 from nodeagent.pods.garbage import Garbage
 from nodeagent.pods.hooks import Hooks
+from nodeagent.pods.logrotate import LogRotation
 from nodeagent.pods.references import References
 from nodeagent.probes.network import FakeNetwork, HostNetwork, Network
 from nodeagent.probes.prober import Prober
@@ -98,6 +100,10 @@ class NodeAgent:
         """The agent serves nobody: it is asked through the tunnel that it dials."""
         return {}
 
+    def context(self, name: str) -> NodeContext:
+        """One node as its pods see it. Raises KeyError."""
+        return self._nodes[name].context
+
     async def ready(self) -> None:
         """Return when all nodes are registered."""
         for registered in self._registered.values():
@@ -142,14 +148,15 @@ class NodeAgent:
             )
 
         def children() -> Actor:
-            return Supervisor(
-                [
-                    ChildSpec("keeper", keeper),
-                    node.spec(),
-                    ChildSpec("runtime-events", lambda: RuntimeEvents(context.cri, self._latest.runtime_changed)),
-                    ChildSpec("garbage", lambda: Garbage(context, self._latest, self._root)),
-                ]
-            )
+            specs = [
+                ChildSpec("keeper", keeper),
+                node.spec(),
+                ChildSpec("runtime-events", lambda: RuntimeEvents(context.cri, self._latest.runtime_changed)),
+                ChildSpec("garbage", lambda: Garbage(context, self._latest, self._root)),
+            ]
+            if self._real:
+                specs.append(ChildSpec("logs", lambda: LogRotation(context)))
+            return Supervisor(specs)
 
         return ChildSpec(name, children)
 

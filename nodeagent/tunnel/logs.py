@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, BinaryIO
 
 from machinery.rpc import RpcError
@@ -16,6 +17,8 @@ from nodeagent.runtime.model import Container, State
 from nodeagent.tunnel import crilog, follow
 
 CHUNK = 64 * 1024
+REOPEN = 0.2
+"""Seconds between looks for the file that a runtime begins after a rotation."""
 
 
 class Logs:
@@ -82,56 +85,87 @@ class Logs:
     async def _stream(
         self, context: NodeContext, container: Container, path: str, wanted: crilog.LogOptions
     ) -> AsyncGenerator[bytes, None]:
-        ended = asyncio.Event()
-        if not wanted.follow or container.state is not State.RUNNING:
-            ended.set()
+        reading = _Reading(follow=wanted.follow and container.state is State.RUNNING)
         filter = crilog.Filter(wanted)
+        tail = wanted.tail_lines
         watchers = self._latest.ends.setdefault(container.id, set())
-        with follow.changes(path) as changed:
-
-            def end() -> None:
-                ended.set()
-                changed.set()
-
-            watchers.add(end)
-            try:
-                async for piece in self._pieces(context, path, wanted, filter, changed, ended.is_set):
-                    yield piece
-            finally:
-                watchers.discard(end)
-                if not watchers:
-                    self._latest.ends.pop(container.id, None)
+        watchers.add(reading.end)
+        try:
+            while True:
+                with context.clock.external("open log"):
+                    # Held open: a deleted pod takes its log away, and who follows it still wants the last words.
+                    file = await asyncio.to_thread(_open, path, tail)
+                try:
+                    with follow.changes(f"/proc/self/fd/{file.fileno()}") as reading.changed:
+                        async for piece in self._pieces(context, path, file, filter, reading):
+                            yield piece
+                finally:
+                    file.close()
+                if not reading.rotated:
+                    return
+                reading.rotated, tail = False, None
+        finally:
+            watchers.discard(reading.end)
+            if not watchers:
+                self._latest.ends.pop(container.id, None)
 
     async def _pieces(
-        self,
-        context: NodeContext,
-        path: str,
-        wanted: crilog.LogOptions,
-        filter: crilog.Filter,
-        changed: asyncio.Event,
-        ended: Callable[[], bool],
+        self, context: NodeContext, path: str, file: BinaryIO, filter: crilog.Filter, reading: _Reading
     ) -> AsyncGenerator[bytes, None]:
-        with context.clock.external("open log"):
-            # Held open: a pod that is deleted takes its log away, and who follows it still wants the last words.
-            file = await asyncio.to_thread(_open, path, wanted.tail_lines)
+        """What one file has, until it is over, rotated away, or enough was shown."""
         rest = b""
-        try:
-            while not filter.exhausted:
-                over = ended()  # before the read: what was written before the end is in what is read after it
-                changed.clear()
-                with context.clock.external("read log"):
-                    data = await asyncio.to_thread(file.read, CHUNK)
-                if data:
-                    *lines, rest = (rest + data).split(b"\n")
-                    piece = b"".join(filter.feed(line) for line in lines)
-                    if piece:
-                        yield piece
-                elif over:
-                    return
-                else:
-                    await changed.wait()
-        finally:
-            file.close()
+        while not filter.exhausted:
+            over = not reading.follow  # before the read: what was written before the end is in what is read after it
+            reading.changed.clear()
+            with context.clock.external("read log"):
+                data, name = await asyncio.to_thread(_read, file, path)
+            if data:
+                *lines, rest = (rest + data).split(b"\n")
+                piece = b"".join(filter.feed(line) for line in lines)
+                if piece:
+                    yield piece
+            elif name is _Name.TAKEN:
+                reading.rotated = True
+                return
+            elif over:
+                return
+            elif name is _Name.FREE:  # renamed a moment ago: the runtime is about to begin the next file
+                await context.clock.sleep(REOPEN)
+            else:
+                await reading.changed.wait()
+
+
+class _Reading:
+    """How far one reader is. `follow` ends with the container; `changed` is the event of the file that is open."""
+
+    def __init__(self, *, follow: bool) -> None:
+        self.follow = follow
+        self.rotated = False
+        self.changed = asyncio.Event()
+
+    def end(self) -> None:
+        self.follow = False
+        self.changed.set()
+
+
+class _Name(enum.Enum):
+    """Whose the log's name is: still this file's, another's, or nobody's."""
+
+    OURS = enum.auto()
+    TAKEN = enum.auto()
+    FREE = enum.auto()
+
+
+def _read(file: BinaryIO, path: str) -> tuple[bytes, _Name]:
+    """The next piece; and at the end, what became of the file's name."""
+    data = file.read(CHUNK)
+    if data:
+        return data, _Name.OURS
+    try:
+        same = os.stat(path).st_ino == os.fstat(file.fileno()).st_ino
+    except FileNotFoundError:
+        return b"", _Name.FREE
+    return b"", _Name.OURS if same else _Name.TAKEN
 
 
 def _open(path: str, tail: int | None) -> BinaryIO:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from machinery.errors import BadRequest, NotFound
 from machinery.objects import conditions
 from nodeagent.app import NodeAgent
 from nodeagent.config import Config
+from nodeagent.pods.logrotate import LogRotation
 from nodeagent.runtime.fake import Facts, FakeRuntime, Stage
 from pilothouse.cluster import Cluster
 
@@ -465,3 +467,22 @@ async def test_a_runtime_that_lost_everything(bench: Bench) -> None:
         assert found["restartCount"] == 1
         assert found["lastState"]["terminated"]["reason"] == "ContainerStatusUnknown"
         assert conditions.is_true(await bench.pod(), "Ready")
+
+
+async def test_a_log_that_has_grown_is_rotated_and_followed_on(bench: Bench) -> None:
+    await bench.create(fake={"logs": "one"})
+    id = bench.fake.find(NAMESPACE, "web", "app")
+    pieces = bench.client.logs(NAMESPACE, "web", {"follow": True})
+    assert await anext(pieces) == b"one\n"
+    path = Path(bench.fake.containers[id].full_log_path())
+    rotation = LogRotation(bench.agent.context("n1"), max_bytes=10, max_files=3)
+    rotation.clock = bench.clock
+    for number in range(4):
+        bench.fake.containers[id].lines.clear()  # as a real runtime begins a new file
+        await bench.clock.advance(seconds=1)
+        await rotation.rotate()
+        bench.fake.print(id, f"line {number}")
+        assert await anext(pieces) == f"line {number}\n".encode()
+    assert len(list(path.parent.iterdir())) == 3
+    bench.fake.exit(id, 0)
+    assert [piece async for piece in pieces] == []
