@@ -7,6 +7,7 @@ once when it arrives, decoded at most once when a selector wants to know labels 
 from __future__ import annotations
 
 import bisect
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -18,6 +19,8 @@ from apiserver.storage.keys import split_path
 from apiserver.storage.subscription import Subscription
 from machinery.errors import Gone
 from machinery.objects.gvk import GVR
+
+log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 Listener = Callable[[str, Object], None]
@@ -76,6 +79,16 @@ class Entry:
                 found.update((field, value(obj)) for field, value in spec.selectable.items())
             self._fields[spec.gvr] = found
         return found
+
+
+def entry_of(path: str, value: bytes, revision: int) -> Entry | None:
+    """The entry of a stored value; None when it is not what this server stores. Such a value, which only somebody else
+    can have written, is as if it were not there: it must not keep the rest from being served."""
+    try:
+        return Entry(path, splice(value, revision), revision)
+    except ValueError:
+        log.error("stored value is no object path=%s revision=%d bytes=%d", path, revision, len(value))
+        return None
 
 
 class CacheEvent:
@@ -176,8 +189,9 @@ class ResourceCache:
         for key, value, at in items:
             path = key[cut:].decode()
             known = before.get(path)
-            same = known is not None and known.revision == at
-            self.entries[path] = known if same and known else Entry(path, splice(value, at), at)
+            entry = known if known is not None and known.revision == at else entry_of(path, value, at)
+            if entry is not None:
+                self.entries[path] = entry
         self._paths = sorted(self.entries)
         self.loaded_at = self.complete_since = revision
         self._tell_differences(before)
@@ -206,8 +220,8 @@ class ResourceCache:
         if revision <= self.loaded_at:
             return
         previous = self.entries.get(path)
-        if value is not None:
-            entry = Entry(path, splice(value, revision), revision)
+        entry = entry_of(path, value, revision) if value is not None else None
+        if entry is not None:
             self.entries[path] = entry
             if previous is None:
                 bisect.insort(self._paths, path)

@@ -16,7 +16,7 @@ from apiserver.storage.caches import WatchCaches
 from apiserver.storage.codec import decode, encode, splice
 from apiserver.storage.etcd import EtcdClient, KeyValue
 from apiserver.storage.keys import key_of, path_of
-from machinery.errors import ApiError, already_exists, not_found
+from machinery.errors import ApiError, InternalError, already_exists, not_found
 
 Object = dict[str, Any]
 
@@ -125,7 +125,12 @@ class _Current(NamedTuple):
 
 
 def _current(found: KeyValue | None) -> _Current | None:
-    return _Current(splice(found.value, found.revision), found.revision) if found else None
+    if found is None:
+        return None
+    try:
+        return _Current(splice(found.value, found.revision), found.revision)
+    except ValueError:
+        raise InternalError(f"what is stored at {found.key.decode(errors='replace')} is no object") from None
 
 
 def served(spec: ResourceSpec, current: _Current) -> Stored:

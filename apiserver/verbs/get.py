@@ -9,8 +9,7 @@ from __future__ import annotations
 import orjson
 
 from apiserver.representation import render
-from apiserver.storage.cache import Entry
-from apiserver.storage.codec import splice
+from apiserver.storage.cache import Entry, entry_of
 from apiserver.storage.keys import key_of, path_of
 from apiserver.verbs import scale
 from apiserver.verbs.context import RequestContext
@@ -53,7 +52,7 @@ async def find(parts: Parts, context: RequestContext, version: int, *, given: st
         entry = (await caches.fresh(spec)).get(path)
     else:
         found = await parts.store.etcd.get(key_of(spec, context.namespace, context.name))
-        entry = Entry(path, splice(found.value, found.revision), found.revision) if found else None
+        entry = entry_of(path, found.value, found.revision) if found else None
     if entry is None:
         raise not_found(spec.gvr, context.name)
     return entry

@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 
 from apiserver.errors import ExpiredList
 from apiserver.representation import render
-from apiserver.storage.cache import Entry, ResourceCache
-from apiserver.storage.codec import splice
+from apiserver.storage.cache import Entry, ResourceCache, entry_of
 from apiserver.storage.continue_token import ContinueToken, decode
 from apiserver.storage.errors import Compacted, FutureRevision
 from apiserver.storage.keys import prefix_of, range_end
@@ -132,8 +131,8 @@ async def _page_from_store(
             raise Timeout(f"Too large resource version: {revision}", details={"retryAfterSeconds": 1}) from None
         revision = page.revision
         for read, (key, value, at) in enumerate(page.items, start=1):
-            entry = Entry(key[len(whole) :].decode(), splice(value, at), at)
-            if not selection.everything and not selection.matches(entry):
+            entry = entry_of(key[len(whole) :].decode(), value, at)
+            if entry is None or (not selection.everything and not selection.matches(entry)):
                 continue
             found.append(entry)
             if limit and len(found) == limit:

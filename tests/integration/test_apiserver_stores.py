@@ -15,7 +15,7 @@ from actors import SystemClock
 from apiserver.storage.etcd import EtcdClient
 from apiserver.storage.store import Store, Stored
 from machinery.client.api import PatchType
-from machinery.errors import AlreadyExists, ServiceUnavailable
+from machinery.errors import AlreadyExists, InternalError, ServiceUnavailable
 from machinery.rpc import Channel, Code, RpcError
 from protos.pool import Method
 from tests.support.etcd import real_etcd
@@ -138,6 +138,20 @@ async def test_a_store_out_of_reach_is_503_until_it_is_back(flaky: tuple[Server,
         await client.get(CONFIGMAPS, "a", namespace="default")
     channel.down = False
     await client.create(CONFIGMAPS, configmap("b"))
+
+
+async def test_a_value_that_is_no_object_harms_nothing_else() -> None:
+    async with serving() as server:
+        client = server.client()
+        await client.create(CONFIGMAPS, configmap("a"))
+        stranger = EtcdClient(server.store, server.clock)
+        await stranger.create(b"/registry/configmaps/default/bad", b"k8s\0\n\x0f garbage")
+        page = await client.list(CONFIGMAPS, namespace="default")
+        assert [item["metadata"]["name"] for item in page.items] == ["a"]
+        with pytest.raises(InternalError, match="what is stored at /registry/configmaps/default/bad is no object"):
+            await client.delete(CONFIGMAPS, "bad", namespace="default")
+        async with serving(etcd=server.store) as later:
+            assert len((await later.client().list(CONFIGMAPS)).items) == 1
 
 
 async def test_two_servers_see_each_others_writes_at_once() -> None:
