@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from apiserver.auth.api import Authenticator, Credentials, Impersonation
 from apiserver.verbs.context import UserInfo
@@ -26,11 +26,14 @@ def credentials(call: Call) -> Credentials:
     """What a call proves. Impersonation goes by the REST headers' names, several groups joined by commas."""
     scheme, _, token = _text(call, "authorization").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else ""
+    asked = [key for key in call.metadata if key.startswith("impersonate-")]
+    return Credentials(peer=call.peer, bearer=bearer, impersonate=_impersonation(call, asked) if asked else None)
+
+
+def _impersonation(call: Call, keys: Sequence[str]) -> Impersonation:
     groups = tuple(filter(None, _text(call, "impersonate-group").split(",")))
-    extra = {key.removeprefix(_EXTRA): (str(value),) for key, value in call.metadata.items() if key.startswith(_EXTRA)}
-    user, uid = _text(call, "impersonate-user"), _text(call, "impersonate-uid")
-    impersonate = Impersonation(user, groups, uid, extra) if user or groups or uid or extra else None
-    return Credentials(peer=call.peer, bearer=bearer, impersonate=impersonate)
+    extra = {key.removeprefix(_EXTRA): (_text(call, key),) for key in keys if key.startswith(_EXTRA)}
+    return Impersonation(_text(call, "impersonate-user"), groups, _text(call, "impersonate-uid"), extra)
 
 
 def _text(call: Call, key: str) -> str:

@@ -291,6 +291,17 @@ async def test_who_am_i_and_may_i(server: Server) -> None:
     assert answer["status"]["allowed"] is False
 
 
+async def test_acting_as_somebody_else_over_grpc(server: Server) -> None:
+    pb = messages("pilot.v1")
+    request = pb.ListRequest(resource=pb.Resource(version="v1", resource="pods"), namespace="default")
+    channel = LocalChannel(server.api.services(), peer=Peer("admin", ("system:masters",)))
+    stub = Stub(channel, "pilot.v1.API")
+    assert (await stub.List(request)).list
+    with pytest.raises(RpcError, match='User "bob" cannot list resource "pods"'):
+        await stub.List(request, metadata={"impersonate-user": "bob", "impersonate-group": "people"})
+    assert (await stub.List(request, metadata={"impersonate-user": "x", "impersonate-group": "system:masters"})).list
+
+
 async def test_errors_keep_their_status_over_grpc(server: Server) -> None:
     with pytest.raises(ApiError) as caught:
         await server.client().get(PODS, "nobody", namespace="default")
