@@ -13,7 +13,8 @@ from machinery.client.watch import Changed, Progressed, Replaced, follow
 from machinery.objects import meta
 from machinery.objects import pod as pods
 from nodeagent.pods.context import NodeContext
-from nodeagent.pods.worker import PodChanged, PodGone, PodWorker
+from nodeagent.pods.messages import PodChanged, PodGone
+from nodeagent.pods.worker import PodWorker
 from nodeagent.runtime.cri import ContainerEvent
 
 Object = dict[str, Any]

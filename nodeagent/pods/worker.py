@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from actors import Actor, MailboxSpec, Overflow
 from actors.clock import Timer
-from machinery.client.api import DeleteOptions, PatchType
+from machinery.client.api import DeleteOptions
 from machinery.client.resources import PODS
 from machinery.errors import ApiError, Conflict, NotFound
 from machinery.objects import meta, timefmt
@@ -32,7 +31,8 @@ from nodeagent.pods.context import NodeContext
 from nodeagent.pods.ender import Ender, probe_grace
 from nodeagent.pods.events import PodEvents
 from nodeagent.pods.memory import Memory, Waiting
-from nodeagent.pods.patch import status_patch
+from nodeagent.pods.messages import Look, Message, PodChanged, PodGone, Tell, key
+from nodeagent.pods.mirror import PodMirror
 from nodeagent.pods.plan import Plan, Start
 from nodeagent.pods.starter import Ground, Starter, sandbox_failure
 from nodeagent.pods.watches import ProbeWatches
@@ -50,50 +50,14 @@ REFRESH = 60.0
 FIRST_RETRY, LAST_RETRY = 0.25, 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class PodChanged:
-    """The API's newest state of the pod."""
-
-    pod: Object
-
-
-@dataclass(frozen=True, slots=True)
-class PodGone:
-    """The API has no such pod any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Time to look again: a wait is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Time to tell the API how far a slow pass is."""
-
-
-Message = PodChanged | PodGone | ContainerEvent | Verdict | Look | Tell
-
-
-def _key(message: Message) -> Hashable:
-    """Of messages that say the same of the same thing, the newest is enough."""
-    match message:
-        case ContainerEvent(_, container_id):
-            return container_id
-        case Verdict(kind, container_id):
-            return kind, container_id
-        case _:
-            return type(message).__name__
-
-
 class PodWorker(Actor):
     """See the module. `sandboxes`: ids of the pod's sandboxes, newest first; None to ask the runtime for them."""
 
-    mailbox: ClassVar[MailboxSpec] = MailboxSpec(capacity=256, overflow=Overflow.COALESCE, key=_key)
+    mailbox: ClassVar[MailboxSpec] = MailboxSpec(capacity=256, overflow=Overflow.COALESCE, key=key)
 
     def __init__(self, node: NodeContext, pod: Object, sandboxes: Iterable[str] | None) -> None:
         self._node = node
-        self._pod = pod
+        self._mirror = PodMirror(pod)
         self._uid = meta.uid(pod)
         self._sandboxes = None if sandboxes is None else list(sandboxes)
         self._memory = Memory()
@@ -107,10 +71,6 @@ class PodWorker(Actor):
         self._again = False
         self._giving_up = False
         self._interruptible = False
-        self._said: Object | None = None
-        self._said_version = 0
-        self._quiet = asyncio.Event()  # clear while a status is being written
-        self._quiet.set()
         self._timer: Timer | None = None
         self._retry = 0.0
         self._progress_at = 0.0
@@ -149,23 +109,20 @@ class PodWorker(Actor):
 
     # what the worker knows
 
+    @property
+    def _pod(self) -> Object:
+        """The newest state that the API is known to hold."""
+        return self._mirror.pod
+
     def _take(self, pod: Object) -> None:
         """A newer state of the pod. Our own writes come back this way and change nothing."""
-        old, self._pod = self._pod, pod
-        version = int(meta.resource_version(pod) or 0)
-        if not self._quiet.is_set():
-            pass  # this may be the echo of what is being written: `_write_status` finds out when it has the answer
-        elif version < self._said_version and self._said is not None:
-            self._pod = {**pod, "status": self._said}  # older than what we wrote since
-        elif version > self._said_version and pods.status(pod) != pods.status(old):
-            self._said = None  # somebody else wrote the status: ours has to be compared again
-            if pods.is_terminal(pod):  # and decided that the pod is at its end, which is final
+        old = self._pod
+        if self._mirror.take(pod):
+            if pods.is_terminal(pod):  # another decided that the pod is at its end, which is final
                 self._memory.end(
                     pods.phase(pod), pods.status(pod).get("reason", ""), pods.status(pod).get("message", "")
                 )
             self._kick()
-        elif version == self._said_version and pods.status(pod) == self._said:
-            self._said = pods.status(pod)  # one copy is enough
         if meta.is_deleting(pod):
             self._give_up_waiting()
         if pods.spec(old) != pods.spec(pod) or _identity(old) != _identity(pod):
@@ -479,46 +436,17 @@ class PodWorker(Actor):
 
     async def _write_status(self) -> None:
         """Tell the API what is so, when that changed."""
-        await self._quiet.wait()
+        await self._mirror.idle()
         if self._gone:
             return
         view = statuses.View(self._observed, self._memory, self._waiting)
         status = statuses.make(self._pod, view, self._node.facts(), self.clock.now())
-        if status == self._said:
-            return
-        patch = status_patch(self._uid, pods.status(self._pod), status)
-        if patch is None:
-            return
-        self._quiet.clear()
         try:
-            answer = await self._node.client.patch(
-                PODS,
-                meta.name(self._pod),
-                patch,
-                PatchType.STRATEGIC,
-                namespace=meta.namespace(self._pod),
-                subresource="status",
-            )
-        except NotFound:
-            return  # the watch will say so
-        except Conflict:
-            return  # another pod of this name: the watch will say so
+            if await self._mirror.write(self._node.client, status):
+                self._kick()
         except ApiError as error:
             self.log.info("status not written pod=%s error=%s", meta.key(self._pod), error.message)
             self._look_after(self._next_retry())
-            return
-        finally:
-            self._quiet.set()
-        self._said = status
-        self._said_version = int(meta.resource_version(answer) or 0)
-        held = int(meta.resource_version(self._pod) or 0)
-        if held < self._said_version:
-            self._pod = {**self._pod, "status": status}
-        elif held > self._said_version:
-            self._said = None  # somebody wrote after us
-            self._again = True
-            if self._pass is None:
-                self._kick()
 
     # time
 
