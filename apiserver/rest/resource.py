@@ -143,7 +143,7 @@ async def _log(verbs: Verbs, streams: Streams, exchange: Exchange) -> web.Stream
     options = {name: values[0] for name, values in exchange.query.items() if name in _LOG_OPTIONS}
     chunks = await verbs.logs(exchange.context, options)
     exchange.reply.headers["Content-Type"] = "text/plain"
-    return await streams.send(exchange.request, chunks, exchange.reply.headers)
+    return await streams.send(exchange.request, chunks, exchange.reply.headers, wait=True)
 
 
 async def _write(verbs: Verbs, exchange: Exchange) -> web.Response:

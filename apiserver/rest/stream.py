@@ -13,6 +13,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from apiserver.verbs.options import WatchItem
+from machinery.errors import ApiError
 
 T = TypeVar("T")
 
@@ -34,12 +35,17 @@ class Streams:
             task.cancel()
 
     async def send(
-        self, request: web.BaseRequest, chunks: AsyncIterator[bytes], headers: Mapping[str, str]
+        self, request: web.BaseRequest, chunks: AsyncIterator[bytes], headers: Mapping[str, str], *, wait: bool = False
     ) -> web.StreamResponse:
-        """Answer with chunks as they come. Ends with them, with the client's connection, or with the server."""
+        """Answer with chunks as they come. Ends with them, with the client's connection, or with the server.
+
+        wait: no word of success before there is a first chunk, or none is to come. Raises ApiError when the source does
+        so before; one that comes later can only break the connection off.
+        """
         response = web.StreamResponse(headers=headers)
         response.enable_chunked_encoding()
-        await response.prepare(request)
+        if not wait:
+            await response.prepare(request)
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -47,13 +53,23 @@ class Streams:
             async with _closing(chunks) as source:
                 if not self._ending:
                     async for chunk in source:
+                        if not response.prepared:
+                            await response.prepare(request)
                         await response.write(chunk)
+        except ApiError:
+            if not response.prepared:
+                raise
+            if request.transport is not None:
+                request.transport.abort()
+            return response
         except asyncio.CancelledError:
             # Ours when the server ends its streams; else the client is gone, and whoever cancelled means it.
             if not self._ending or task.uncancel():
                 raise
         finally:
             self._tasks.discard(task)
+        if not response.prepared:
+            await response.prepare(request)
         await response.write_eof()
         return response
 

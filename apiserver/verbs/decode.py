@@ -18,6 +18,14 @@ from machinery.schema.structural import prune
 Object = dict[str, Any]
 
 
+class Undecodable(BadRequest):
+    """An object that cannot be read as its kind. why: what the decoder says of it, which is the end of the message."""
+
+    def __init__(self, kind: GVK, why: str) -> None:
+        super().__init__(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')
+        self.why = why
+
+
 def decode_body(parts: Parts, context: RequestContext, body: bytes) -> Object:
     """The object in a body, as the row's kind, normalised. Unknown fields warn or are refused, as asked."""
     return typed(parts, context, parse_body(context, body))
@@ -30,7 +38,9 @@ def parse_body(context: RequestContext, body: bytes) -> Object:
     if obj.get("metadata") is None:
         obj["metadata"] = {}
     if not isinstance(obj["metadata"], dict):
-        raise _unusable(context.spec.gvk, "json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta")
+        raise Undecodable(
+            context.spec.gvk, "json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta"
+        )
     return obj
 
 
@@ -88,7 +98,7 @@ def parse_object(body: bytes, kind: GVK) -> Object:
         shown = body[:30].decode(errors="replace") + ("..." if len(body) > 30 else "")
         raise BadRequest(
             f"the object provided is unrecognized (must be of type {kind.kind}): "
-            f"couldn't get version/kind; json parse error: {error} ({shown})"
+            f"couldn't get version/kind; json parse error: {json_error(body, error)} ({shown})"
         ) from None
     if not isinstance(obj, dict):
         raise BadRequest(
@@ -98,6 +108,18 @@ def parse_object(body: bytes, kind: GVK) -> Object:
     obj["apiVersion"] = obj.get("apiVersion") or kind.api_version
     obj["kind"] = obj.get("kind") or kind.kind
     return obj
+
+
+def json_error(body: bytes, error: orjson.JSONDecodeError) -> str:
+    """What Go's parser says of a body that orjson found no JSON."""
+    text = body.decode(errors="replace")
+    if error.pos >= len(text.rstrip()):
+        return "unexpected end of JSON input"
+    before = text[: error.pos].rstrip()[-1:]
+    place = {"": "looking for beginning of value", "{": "looking for beginning of object key string"}.get(
+        before, "looking for beginning of value" if before in ":[," else "after object key:value pair"
+    )
+    return f"invalid character '{text[error.pos]}' {place}"
 
 
 def expect_kind(obj: Object, kind: GVK) -> None:
@@ -125,12 +147,12 @@ def normalise(context: RequestContext, obj: Object, kind: GVK, schema: Schema | 
         else:
             unknown = decode(schema, obj)
     except DecodeError as error:
-        raise _unusable(kind, str(error)) from None
+        raise Undecodable(kind, str(error)) from error
     if not unknown or context.field_validation == "Ignore":
         return unknown
     messages = [f'unknown field "{path}"' for path in unknown]
     if context.field_validation == "Strict":
-        raise _unusable(kind, f"strict decoding error: {', '.join(messages)}")
+        raise Undecodable(kind, f"strict decoding error: {', '.join(messages)}")
     for message in messages:
         context.warn(message)
     return unknown
@@ -152,7 +174,3 @@ def check_name_and_namespace(context: RequestContext, obj: Object, *, named: boo
     name = metadata.setdefault("name", context.name)
     if name != context.name:
         raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({context.name})")
-
-
-def _unusable(kind: GVK, why: str) -> BadRequest:
-    return BadRequest(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')

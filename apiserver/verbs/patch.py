@@ -15,11 +15,19 @@ from apiserver.storage.store import Stored
 from apiserver.verbs import put
 from apiserver.verbs.change import changed
 from apiserver.verbs.context import RequestContext, Written
-from apiserver.verbs.decode import check_name_and_namespace, expect_kind, normalise, typed
+from apiserver.verbs.decode import (
+    Undecodable,
+    check_name_and_namespace,
+    expect_kind,
+    json_error,
+    normalise,
+    typed,
+)
 from apiserver.verbs.gate import PARTS_OF_OBJECTS, authorize, enter, stored
 from apiserver.verbs.make import create_object
 from apiserver.verbs.managed import unwritable
 from apiserver.verbs.parts import Parts
+from apiserver.verbs.patch_errors import undecodable, unprocessable
 from machinery.client.api import PatchType
 from machinery.errors import ApiError, BadRequest, FieldError, NotFound, UnsupportedMediaType, invalid
 from machinery.objects.gvk import GVK
@@ -58,8 +66,12 @@ async def patch(
     async def change(current: Stored) -> Object:
         new = _named(compute(current.obj), context)
         if not isinstance(new.get("metadata"), dict):
-            raise unprocessable("the patch does not leave metadata")
-        new = typed(parts, context, new, stored=current.obj)
+            raise unprocessable()
+        patched = orjson.dumps(new) if patch_type is not PatchType.STRATEGIC else b""
+        try:
+            new = typed(parts, context, new, stored=current.obj)
+        except Undecodable as error:
+            raise undecodable(error, patch_type, orjson.loads(body), patched) from None
         check_name_and_namespace(context, new, named=True)
         return await changed(parts, context, new, current)
 
@@ -155,7 +167,8 @@ def _computation(schema: Schema | None, body: bytes, patch_type: PatchType) -> C
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"error decoding patch: {error}") from None
+        said = "" if patch_type is PatchType.STRATEGIC else "error decoding patch: "
+        raise BadRequest(said + json_error(body, error)) from None
     if patch_type is PatchType.JSON and not isinstance(document, list):
         raise BadRequest("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     if patch_type is not PatchType.JSON and not isinstance(document, dict):
@@ -173,9 +186,9 @@ def _computation(schema: Schema | None, body: bytes, patch_type: PatchType) -> C
         except PatchMalformed as error:
             raise BadRequest(str(error)) from None
         except PatchFailed as error:
-            raise unprocessable(str(error)) from None
+            raise unprocessable() from error
         if not isinstance(new, dict):
-            raise unprocessable("the patch does not leave an object")
+            raise unprocessable()
         return deep_copy(new)
 
     return compute
@@ -186,16 +199,6 @@ def _named(new: Object, context: RequestContext) -> Object:
     new.setdefault("apiVersion", context.spec.gvk.api_version)
     new.setdefault("kind", context.spec.kind)
     return new
-
-
-def unprocessable(why: str) -> ApiError:
-    """The 422 for a good patch that does not fit."""
-    return ApiError(
-        "the server rejected our request due to an error in our request",
-        code=422,
-        reason="Invalid",
-        details={"causes": [{"reason": "UnexpectedServerResponse", "message": why}]},
-    )
 
 
 def _options_error(field: str, reason: str, message: str) -> ApiError:

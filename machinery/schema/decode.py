@@ -16,7 +16,14 @@ _INT_BITS = {"int32": 31, "int64": 63, "": 63}
 
 
 class DecodeError(ValueError):
-    """The object cannot be read as its kind; the message is what Go's decoder says."""
+    """The object cannot be read as its kind; the message is what Go's decoder says.
+
+    value: what was there instead; go_type: what should have been, "" where the value's own text is at fault."""
+
+    def __init__(self, message: str, *, value: Any = None, go_type: str = "") -> None:
+        super().__init__(message)
+        self.value = value
+        self.go_type = go_type
 
 
 def decode(schema: Schema, obj: Any, *, keep_unknown: bool = False) -> list[str]:
@@ -148,11 +155,10 @@ def _mismatch(schema: Schema, value: Any, struct: str, dotted: str) -> DecodeErr
     what = _kind(value)
     if what == "number" and schema.type == "integer":
         what = f"number {value}"
-    if schema.is_time:
-        return DecodeError(f"json: cannot unmarshal {what} into Go value of type string")
-    if not dotted:
-        return DecodeError(f"json: cannot unmarshal {what} into Go value of type {schema.go_type}")
-    return DecodeError(f"json: cannot unmarshal {what} into Go struct field {struct}.{dotted} of type {schema.go_type}")
+    go_type = "string" if schema.is_time else schema.go_type
+    where = f"struct field {struct}.{dotted}" if dotted and not schema.is_time else "value"
+    message = f"json: cannot unmarshal {what} into Go {where} of type {go_type}"
+    return DecodeError(message, value=value, go_type=go_type)
 
 
 def _kind(value: Any) -> str:

@@ -212,6 +212,47 @@ async def test_patches_that_do_not_fit(server: Server) -> None:
     assert await client.get(CONFIGMAPS, "a", namespace="default") == made
 
 
+@pytest.mark.parametrize(
+    ("patch_type", "patch", "why"),
+    [
+        (PatchType.STRATEGIC, {"spec": {"replicas": "x"}}, '"map[spec:map[replicas:x]]": unrecognized type: int32'),
+        (PatchType.STRATEGIC, {"metadata": {"labels": {"a": 1}}}, "cannot convert int64 to string"),
+        (PatchType.STRATEGIC, {"spec": {"template": "x"}}, "cannot restore struct from: string"),
+        (PatchType.STRATEGIC, {"metadata": {"labels": "x"}}, "cannot restore map from string"),
+        (PatchType.STRATEGIC, {"speck": 1}, '"map[speck:1]": strict decoding error: unknown field "speck"'),
+        (PatchType.MERGE, {"speck": 1}, 'strict decoding error: unknown field "speck"'),
+        (PatchType.MERGE, {"spec": {"replicas": "x"}}, "of type int32"),
+        (
+            PatchType.JSON,
+            [{"op": "add", "path": "/spec/paused", "value": "x"}],
+            "DeploymentSpec.spec.paused of type bool",
+        ),
+    ],
+)
+async def test_patches_that_leave_no_object_of_the_kind(
+    server: Server, patch_type: PatchType, patch: Any, why: str
+) -> None:
+    client = server.client()
+    await client.create(DEPLOYMENTS, deployment("web"))
+    with pytest.raises(Invalid) as caught:
+        await client.patch(DEPLOYMENTS, "web", patch, patch_type, namespace="default", field_validation="Strict")
+    (cause,) = caught.value.details["causes"]
+    assert cause["field"] == "patch" and cause["message"].startswith("Invalid value: ") and why in cause["message"]
+
+
+async def test_patches_that_are_no_json(server: Server) -> None:
+    client = server.client()
+    await client.create(CONFIGMAPS, configmap("a"))
+    for body, message in (
+        (b'{"data":', "unexpected end of JSON input"),
+        (b"{a:1}", "invalid character 'a' looking for beginning of object key string"),
+        (b"x", "invalid character 'x' looking for beginning of value"),
+    ):
+        with pytest.raises(BadRequest) as caught:
+            await client.patch(CONFIGMAPS, "a", body, PatchType.STRATEGIC, namespace="default")
+        assert caught.value.message == message
+
+
 async def test_apply(server: Server) -> None:
     client, config = server.client(), configmap("a", x="1", y="1")
 
