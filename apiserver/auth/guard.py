@@ -44,7 +44,7 @@ class RbacGuard:
             return
         if obj.get("aggregationRule") and not self._is_root(context):
             raise forbidden(context.spec.gvr, name, "must have cluster-admin privileges to use the aggregationRule")
-        self._check_rules(context, obj.get("rules") or (), context.namespace)
+        self._check_rules(context, name, obj.get("rules") or ())
 
     def _check_binding(self, context: RequestContext, obj: Object, old: Object | None) -> None:
         if old is not None and all(old.get(key) == obj.get(key) for key in ("roleRef", "subjects")):
@@ -57,20 +57,20 @@ class RbacGuard:
         wanted = self._policy.role_rules(namespace, name)
         if wanted is None:
             raise not_found(role, name)
-        self._check_rules(context, wanted, context.namespace)
+        self._check_rules(context, obj["metadata"].get("name", ""), wanted)
 
-    def _check_rules(self, context: RequestContext, wanted: Iterable[Mapping[str, Any]], namespace: str) -> None:
-        held, absent = self._policy.rules_of(context.user, namespace)
+    def _check_rules(self, context: RequestContext, name: str, wanted: Iterable[Mapping[str, Any]]) -> None:
+        held, absent = self._policy.rules_of(context.user, context.namespace)
         lacking = missing([compile_rule(rule) for rule in held], wanted)
         if lacking:
-            raise self._refusal(context, lacking, absent)
+            raise self._refusal(context, name, lacking, absent)
 
-    def _refusal(self, context: RequestContext, lacking: list[Object], absent: list[str]) -> Forbidden:
-        said = "\n".join(describe(rule) for rule in lacking)
+    def _refusal(self, context: RequestContext, name: str, lacking: list[Object], absent: list[str]) -> Forbidden:
+        said = "\n".join(sorted(describe(rule) for rule in lacking))
         unresolved = f"; resolution errors: {quoted(absent)}" if absent else ""
         return forbidden(
             context.spec.gvr,
-            context.name,
+            name,
             f'user "{context.user.name}" (groups={quoted(context.user.groups)}) is attempting to grant RBAC '
             f"permissions not currently held:\n{said}{unresolved}",
         )

@@ -58,6 +58,8 @@ class NamespaceStrategy(Strategy):
         ]
 
     def deletion_begins(self, obj: Object) -> None:
+        # A namespace ends when it is empty: it has no grace period, not even one of nothing.
+        obj["metadata"].pop("deletionGracePeriodSeconds", None)
         obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
 
     def holds_back(self, obj: Object) -> bool:

@@ -35,11 +35,11 @@ def enter(parts: Parts, context: RequestContext, *, field_selector: str = "") ->
 def stored(context: RequestContext, *subresources: str) -> None:
     """The verb is about what is stored: the object, or one of the subresources that are parts of it.
 
-    Raises MethodNotAllowed for kinds that are never stored, NotImplementedByServer for subresources that lead elsewhere
-    (exec, proxy)."""
+    Raises NotImplementedByServer for kinds that are never stored, of which discovery promises that they can be read
+    (ComponentStatus), and for subresources that lead elsewhere (exec, proxy)."""
     spec = context.spec
     if not spec.storage:
-        raise not_allowed()
+        raise NotImplementedByServer(f"{spec.gvr.resource} is not served by this server")
     if context.subresource and context.subresource not in subresources:
         raise NotImplementedByServer(f"{spec.gvr.resource}/{context.subresource} is not served by this server")
 

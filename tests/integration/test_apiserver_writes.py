@@ -19,6 +19,7 @@ from machinery.errors import (
     Invalid,
     MethodNotAllowed,
     NotFound,
+    NotImplementedByServer,
 )
 from machinery.objects.gvk import GVR
 from tests.support.inprocess import (
@@ -88,6 +89,7 @@ async def test_a_dry_run_leaves_nothing(server: Server) -> None:
         ),
         ({"metadata": {"name": "A_B"}}, Invalid, 'ConfigMap "A_B" is invalid: metadata.name: Invalid value: "A_B"'),
         ({"metadata": {}}, Invalid, "name or generateName is required"),
+        (configmap("a", x="y" * (2**20 + 1)), Invalid, r"\[\]: Too long: may not be more than 1048576 bytes"),
         ({"metadata": {"name": "a", "resourceVersion": "7"}}, BadRequest, "resourceVersion should not be set"),
         (
             {"metadata": {"name": "a"}, "data": {"x": 1}},
@@ -297,6 +299,8 @@ async def test_what_is_not_served(server: Server) -> None:
         await client.get(CONFIGMAPS, "a", namespace="default", subresource="status")
     with pytest.raises(MethodNotAllowed):
         await client.list(GVR("authorization.k8s.io", "v1", "subjectaccessreviews"))
+    with pytest.raises(NotImplementedByServer, match="componentstatuses is not served"):
+        await client.list(GVR("", "v1", "componentstatuses"))
     await client.create(PODS, pod("a", node="n1"))
     with pytest.raises(ApiError) as caught:
         await client.get(PODS, "a", namespace="default", subresource="exec")
@@ -424,6 +428,7 @@ async def test_namespaces_end_in_two_steps(server: Server) -> None:
     await client.create(CONFIGMAPS, configmap("a", namespace="team"))
     ending = await client.delete(NAMESPACES, "team")
     assert ending["status"]["phase"] == "Terminating"
+    assert "deletionTimestamp" in ending["metadata"] and "deletionGracePeriodSeconds" not in ending["metadata"]
     with pytest.raises(Forbidden, match="unable to create new content in namespace team because it is being term"):
         await client.create(CONFIGMAPS, configmap("b", namespace="team"))
     ending["spec"]["finalizers"] = []

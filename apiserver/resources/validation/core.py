@@ -43,7 +43,7 @@ def config_map(obj: Object) -> Errors:
         for key in data
         if key in binary
     ]
-    return [*errors, FieldError.too_long("", DATA_BYTES)] if size > DATA_BYTES else errors
+    return [*errors, FieldError.too_long("[]", DATA_BYTES)] if size > DATA_BYTES else errors
 
 
 def config_map_update(obj: Object, old: Object) -> Errors:

@@ -128,7 +128,7 @@ RBAC = "rbac.authorization.k8s.io/v1"
 
 def test_nobody_grants_more_than_they_have() -> None:
     auth = make(*READER, cluster_role("all", ["* | * | *"]))
-    where = context(RBAC, "roles", namespace="ns", name="new")
+    where = context(RBAC, "roles", namespace="ns")
     auth.guard.check(where, role("ns", "new", ["list | core | pods"]), None)
     greedy = role("ns", "new", ["get list | core | pods secrets"])
     with pytest.raises(Forbidden) as caught:
