@@ -7,6 +7,8 @@ import os
 import pathlib
 import re
 import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import orjson
@@ -14,8 +16,8 @@ import orjson
 Object = dict[str, object]
 
 
-def binaries() -> list[str]:
-    """The kubectl on PATH, and the oldest and newest of versioned ones (`kubectl.1.27`) beside it."""
+def every_version() -> list[str]:
+    """The kubectl on PATH, and the versioned ones (`kubectl.1.27`) beside it, oldest first."""
     found = shutil.which("kubectl")
     if found is None:
         return []
@@ -24,7 +26,18 @@ def binaries() -> list[str]:
         (path for path in beside if re.fullmatch(r"kubectl\.1\.\d+", path.name)),
         key=lambda path: int(path.name.rpartition(".")[2]),
     )
-    return list(dict.fromkeys([found, *(str(path) for path in (versioned[:1] + versioned[-1:]))]))
+    return [found, *map(str, versioned)]
+
+
+def binaries() -> list[str]:
+    """The kubectl on PATH, and the oldest and newest of versioned ones beside it."""
+    found, *versioned = every_version() or [""]
+    return list(dict.fromkeys([found, *versioned[:1], *versioned[-1:]])) if found else []
+
+
+def newest() -> str:
+    """The newest kubectl there is; "" when there is none."""
+    return (every_version() or [""])[-1]
 
 
 @dataclass(frozen=True)
@@ -68,15 +81,40 @@ class Kubectl:
         assert process.returncode is not None
         return Result(process.returncode, out.decode(), err.decode())
 
+    @asynccontextmanager
+    async def streaming(self, *arguments: str) -> AsyncIterator[Callable[[], Awaitable[str]]]:
+        """A command that prints as things happen, killed at the end: a function that waits for its next line."""
+        process = await asyncio.create_subprocess_exec(
+            self._binary,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=self._environment,
+        )
+        assert process.stdout is not None
+        output = process.stdout
+
+        async def line() -> str:
+            async with asyncio.timeout(30):
+                return (await output.readline()).decode().rstrip()
+
+        try:
+            yield line
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
     async def __call__(self, *arguments: str, stdin: str = "", **environment: str) -> str:
         """Run a command that must succeed; what it printed."""
         result = await self.run(*arguments, stdin=stdin, **environment)
         assert result.code == 0, f"kubectl {' '.join(arguments)}\n{result.out}{result.err}"
         return result.out
 
-    async def fails(self, *arguments: str, stdin: str = "") -> str:
+    async def fails(self, *arguments: str, stdin: str = "", **environment: str) -> str:
         """Run a command that must fail; what it said on standard error."""
-        result = await self.run(*arguments, stdin=stdin)
+        result = await self.run(*arguments, stdin=stdin, **environment)
         assert result.code != 0, f"kubectl {' '.join(arguments)} succeeded:\n{result.out}"
         return result.err.strip()
 
