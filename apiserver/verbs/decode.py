@@ -140,12 +140,7 @@ def normalise(context: RequestContext, obj: Object, kind: GVK, schema: Schema | 
     if schema is None:
         return ()
     try:
-        if context.spec.structural is not None and kind == context.spec.gvk:
-            # Wrong types in custom resources are found by validation, in other words.
-            decode(schema.child("metadata") or schema, obj.get("metadata") or {})
-            unknown = prune(schema, obj)
-        else:
-            unknown = decode(schema, obj)
+        unknown = read(context, obj, kind, schema)
     except DecodeError as error:
         raise Undecodable(kind, str(error)) from error
     if not unknown or context.field_validation == "Ignore":
@@ -156,6 +151,15 @@ def normalise(context: RequestContext, obj: Object, kind: GVK, schema: Schema | 
     for message in messages:
         context.warn(message)
     return unknown
+
+
+def read(context: RequestContext, obj: Object, kind: GVK, schema: Schema) -> Sequence[str]:
+    """Decode `obj` by its schema, in place; the paths of unknown fields, which are gone from it. Raises DecodeError."""
+    if context.spec.structural is not None and kind == context.spec.gvk:
+        # Wrong types in custom resources are found by validation, in other words.
+        decode(schema.child("metadata") or schema, obj.get("metadata") or {})
+        return prune(schema, obj)
+    return decode(schema, obj)
 
 
 def check_name_and_namespace(context: RequestContext, obj: Object, *, named: bool) -> None:

@@ -20,14 +20,14 @@ from apiserver.verbs.decode import (
     check_name_and_namespace,
     expect_kind,
     json_error,
-    normalise,
+    read,
     typed,
 )
 from apiserver.verbs.gate import PARTS_OF_OBJECTS, authorize, enter, stored
 from apiserver.verbs.make import create_object
 from apiserver.verbs.managed import unwritable
 from apiserver.verbs.parts import Parts
-from apiserver.verbs.patch_errors import undecodable, unprocessable
+from apiserver.verbs.patch_errors import not_of_its_type, shown, undecodable, unprocessable, untyped
 from machinery.client.api import PatchType
 from machinery.errors import ApiError, BadRequest, FieldError, NotFound, UnsupportedMediaType, invalid
 from machinery.objects.gvk import GVK
@@ -35,6 +35,7 @@ from machinery.objects.meta import deep_copy
 from machinery.patch import json_patch, merge, strategic
 from machinery.patch.apply import apply
 from machinery.patch.errors import PatchFailed, PatchMalformed
+from machinery.schema.decode import DecodeError
 from machinery.schema.model import Schema
 
 Object = dict[str, Any]
@@ -88,7 +89,12 @@ async def _apply(parts: Parts, context: RequestContext, body: bytes, *, force: b
     config = _applied(context, body)
     if context.subresource == "scale":
         return await put.rescale(parts, context, lambda current: merge.apply(current, config))
-    normalise(context, config, spec.gvk, schema)
+    try:
+        unknown = read(context, config, spec.gvk, schema)
+    except DecodeError as error:
+        raise untyped(config, [not_of_its_type(error)]) from None
+    if unknown:
+        raise untyped(config, [f"{shown(schema, config, path)}: field not declared in schema" for path in unknown])
     check_name_and_namespace(context, config, named=True)
     if (config.get("metadata") or {}).get("managedFields"):
         raise BadRequest("metadata.managedFields must be nil")

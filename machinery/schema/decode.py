@@ -18,10 +18,12 @@ _INT_BITS = {"int32": 31, "int64": 63, "": 63}
 class DecodeError(ValueError):
     """The object cannot be read as its kind; the message is what Go's decoder says.
 
-    value: what was there instead; go_type: what should have been, "" where the value's own text is at fault."""
+    dotted: the field, without indices; value: what was there; go_type: what should have been. The last is "" where the
+    value's own text is at fault."""
 
-    def __init__(self, message: str, *, value: Any = None, go_type: str = "") -> None:
+    def __init__(self, message: str, *, dotted: str = "", value: Any = None, go_type: str = "") -> None:
         super().__init__(message)
+        self.dotted = dotted
         self.value = value
         self.go_type = go_type
 
@@ -158,7 +160,7 @@ def _mismatch(schema: Schema, value: Any, struct: str, dotted: str) -> DecodeErr
     go_type = "string" if schema.is_time else schema.go_type
     where = f"struct field {struct}.{dotted}" if dotted and not schema.is_time else "value"
     message = f"json: cannot unmarshal {what} into Go {where} of type {go_type}"
-    return DecodeError(message, value=value, go_type=go_type)
+    return DecodeError(message, dotted=dotted, value=value, go_type=go_type)
 
 
 def _kind(value: Any) -> str:

@@ -279,6 +279,32 @@ async def test_apply(server: Server) -> None:
         await apply(config, "")
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"speck": 1}, ".speck: field not declared in schema"),
+        ({"replicas": "x"}, ".spec.replicas: expected numeric (int or float), got string"),
+        ({"paused": "x"}, ".spec.paused: expected boolean, got &{x}"),
+        (
+            {"container": {"colour": "red"}},
+            '.spec.template.spec.containers[name="web"].colour: field not declared in schema',
+        ),
+    ],
+)
+async def test_what_is_applied_must_follow_the_schema(server: Server, change: dict[str, Any], why: str) -> None:
+    obj = deployment("web")
+    container = {"name": "web", "image": "i", **change.pop("container", {})}
+    obj["spec"]["template"]["spec"]["containers"] = [container]
+    (obj if "speck" in change else obj["spec"]).update(change)
+    with pytest.raises(ApiError) as caught:
+        await server.client().patch(
+            DEPLOYMENTS, "web", obj, PatchType.APPLY, namespace="default", field_manager="m", field_validation="Ignore"
+        )
+    assert caught.value.code == 500
+    where = "failed to create typed patch object (default/web; apps/v1, Kind=Deployment): "
+    assert caught.value.message == where + why
+
+
 async def test_a_rights_check_comes_before_everything(server: Server) -> None:
     nobody = server.client("bob", "system:authenticated")
     with pytest.raises(Forbidden) as caught:
