@@ -9,6 +9,7 @@ from controllermgr.controllers import service_pods
 from machinery.client.api import Object
 from machinery.client.resources import ENDPOINTS, PODS, SERVICES
 from machinery.controller.expectations import Expectations
+from machinery.controller.pace import Pace
 from machinery.controller.reconcile import DONE, Outcome, RequeueAfter
 from machinery.controller.spec import ControllerContext, ControllerSpec, Watch
 from machinery.errors import AlreadyExists, ApiError, NotFound
@@ -81,7 +82,7 @@ class EndpointsLoop:
         self._pods = context.informers.store(PODS)
         self._endpoints = context.informers.store(ENDPOINTS)
         self._own_writes = Expectations(self._endpoints, context.clock)
-        self._pace = service_pods.Pace(context.clock)
+        self._pace = Pace(context.clock)
 
     async def reconcile(self, key: str) -> Outcome:
         namespace, name = meta.split_key(key)

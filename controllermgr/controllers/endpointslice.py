@@ -9,6 +9,7 @@ from controllermgr.controllers import service_pods
 from machinery.client.api import DeleteOptions, Object
 from machinery.client.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
 from machinery.controller.expectations import Expectations
+from machinery.controller.pace import Pace
 from machinery.controller.reconcile import DONE, Outcome, RequeueAfter
 from machinery.controller.spec import ControllerContext, ControllerSpec, Watch
 from machinery.errors import ApiError, NotFound
@@ -51,7 +52,7 @@ class EndpointSlices:
         self._nodes = context.informers.store(NODES)
         self._slices = context.informers.store(ENDPOINT_SLICES)
         self._own_writes = Expectations(self._slices, context.clock)
-        self._pace = service_pods.Pace(context.clock)
+        self._pace = Pace(context.clock)
 
     async def reconcile(self, key: str) -> Outcome:
         service = self._services.get(key)

@@ -16,6 +16,7 @@ from machinery.controller.batches import all_at_once, slow_start
 from machinery.controller.claim import Claimer
 from machinery.controller.expectations import Expectations
 from machinery.controller.mapping import controller_key
+from machinery.controller.pace import Pace
 from machinery.controller.reconcile import DONE, Outcome, RequeueAfter, TerminalError
 from machinery.controller.spec import ControllerContext, ControllerSpec, Watch
 from machinery.errors import ApiError, NotFound
@@ -24,6 +25,8 @@ from machinery.objects import meta, owners, workload
 from machinery.objects.selectors import SelectorError
 
 KIND = "ReplicaSet"
+SECONDS_PER_POD = 0.0001
+"""A ReplicaSet of more than a hundred pods waits so long for each of them after a status; see `Pace`."""
 FACTS_SLACK = 100
 """Facts of deleted pods that may be kept beyond as many as there are pods."""
 
@@ -54,6 +57,7 @@ class ReplicaSets:
         self._pods = context.informers.store(PODS)
         self._expectations = Expectations(self._pods, context.clock)
         self._own_writes = Expectations(self._sets, context.clock)
+        self._pace = Pace(context.clock, seconds=SECONDS_PER_POD)
         self._facts: dict[str, plan.Facts] = {}
         self._claimer = Claimer(context.client, REPLICA_SETS, PODS, self._pods)
 
@@ -62,9 +66,12 @@ class ReplicaSets:
         if replica_set is None:
             self._expectations.forget(key)
             self._own_writes.forget(key)
+            self._pace.forget(key)
             return DONE
         if not self._own_writes.satisfied(key):
             return DONE  # the cache is behind our last status; its arrival brings us back
+        if wait := self._pace.wait(key):
+            return RequeueAfter(wait)
         try:
             selector = workload.selector(replica_set)
         except SelectorError as error:
@@ -85,8 +92,8 @@ class ReplicaSets:
         await self._write_status(replica_set, facts, (reason, failure.message) if failure else None)
         if failure is not None:
             raise failure
-        wait = plan.next_look(facts, workload.min_ready_seconds(replica_set), self._clock.now())
-        return DONE if wait is None else RequeueAfter(wait)
+        look = plan.next_look(facts, workload.min_ready_seconds(replica_set), self._clock.now())
+        return DONE if look is None else RequeueAfter(look)
 
     def _facts_of(self, each: Object) -> plan.Facts:
         # The cache hands out one dict per state of a pod, so the dict itself says whether what we know is current.
@@ -155,6 +162,7 @@ class ReplicaSets:
             return
         written = await self._client.update(REPLICA_SETS, {**replica_set, "status": status}, subresource="status")
         self._own_writes.wrote(meta.key(replica_set), written)
+        self._pace.wrote(meta.key(replica_set), len(active))
 
 
 def _namespace_ends(error: ApiError) -> bool:

@@ -5,44 +5,12 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 
-from actors import Clock
 from machinery.client.api import Object
 from machinery.client.resources import SERVICES
 from machinery.informer import Change, Informers
 from machinery.objects import meta, pod, workload
 
 HEADLESS_LABEL = "service.kubernetes.io/headless"
-
-
-class Pace:
-    """How often a large Service is written.
-
-    A write costs as much as there are endpoints, so when a thousand pods become ready one by one, writing each time
-    would be a million. Up to FREE endpoints are written at once; beyond, a Service waits after each write.
-    """
-
-    FREE = 100
-    SECONDS = 0.0005
-    """The wait for each endpoint."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._not_before: dict[str, float] = {}
-
-    def wait(self, key: str) -> float:
-        """Seconds until the Service may be written again; 0 when it may."""
-        return max(self._not_before.get(key, 0.0) - self._clock.monotonic(), 0.0)
-
-    def wrote(self, key: str, endpoints: int) -> None:
-        """The Service was written, with so many endpoints."""
-        if endpoints > self.FREE:
-            self._not_before[key] = self._clock.monotonic() + endpoints * self.SECONDS
-        else:
-            self.forget(key)
-
-    def forget(self, key: str) -> None:
-        """The Service is gone."""
-        self._not_before.pop(key, None)
 
 
 def services_of(change: Change, informers: Informers) -> Iterable[str]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from actors import VirtualClock
 from controllermgr.controllers import endpoints, service_pods
 from controllermgr.controllers import endpointslice_plan as slices
 from machinery.client.resources import PODS
@@ -221,13 +220,3 @@ class Caches:
 )
 def test_which_changes_concern_a_service(old: Any, new: Any, keys: list[str]) -> None:
     assert list(service_pods.services_of(Change(PODS, old, new), Caches())) == keys  # type: ignore[arg-type]
-
-
-async def test_large_services_are_written_less_often() -> None:
-    clock = VirtualClock()
-    pace = service_pods.Pace(clock)
-    pace.wrote("small", 100)
-    pace.wrote("large", 1000)
-    assert (pace.wait("small"), pace.wait("large")) == (0.0, 0.5)
-    await clock.advance(seconds=0.5)
-    assert pace.wait("large") == 0.0
