@@ -43,17 +43,18 @@ def containers(path: str, spec: Object, volumes: Collection[str]) -> Errors:
     if not spec.get("containers"):
         errors.append(FieldError.required(f"{path}.containers"))
     host = bool(spec.get("hostNetwork"))
+    grace = spec.get("terminationGracePeriodSeconds") or 0
     host_ports: set[str] = set()
     for at, container in indexed(f"{path}.containers", spec.get("containers")):
         errors += _container(at, container, volumes, host=host)
         errors += _unique(at, container, names)
         errors += _host_ports(f"{at}.ports", container, host_ports)
-        errors += lifecycle(f"{at}.lifecycle", container.get("lifecycle"))
+        errors += lifecycle(f"{at}.lifecycle", container.get("lifecycle"), grace=grace)
         errors += probes(at, container)
     for at, container in indexed(f"{path}.initContainers", spec.get("initContainers")):
         errors += _container(at, container, volumes, host=host)
         errors += _unique(at, container, names)
-        errors += _init(at, container)
+        errors += _init(at, container, grace=grace)
     for at, container in indexed(f"{path}.ephemeralContainers", spec.get("ephemeralContainers")):
         errors += _container(at, container, volumes, host=host)
         errors += _unique(at, container, names)
@@ -71,13 +72,14 @@ def _unique(path: str, container: Object, names: set[str]) -> Errors:
     return [FieldError.duplicate(f"{path}.name", name)] if repeated else []
 
 
-def _init(path: str, container: Object) -> Errors:
+def _init(path: str, container: Object, *, grace: int) -> Errors:
     """Only an init container that keeps running (a sidecar) may be probed or have hooks."""
     errors = one_of(
         f"{path}.restartPolicy", container.get("restartPolicy"), ("Always", "Never", "OnFailure"), optional=True
     )
     if container.get("restartPolicy") == "Always":
-        return errors + lifecycle(f"{path}.lifecycle", container.get("lifecycle")) + probes(path, container)
+        hooks = lifecycle(f"{path}.lifecycle", container.get("lifecycle"), grace=grace)
+        return errors + hooks + probes(path, container)
     for key in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
         if container.get(key) is not None:
             errors.append(FieldError.forbidden(f"{path}.{key}", _INIT_ONLY))
@@ -151,16 +153,16 @@ def _mounts(path: str, mounts: list[Object] | None, volumes: Collection[str]) ->
     for at, mount in indexed(path, mounts):
         name, point = mount.get("name") or "", mount.get("mountPath") or ""
         errors += required(f"{at}.name", name)
-        if name and name not in volumes:
+        if name not in volumes:
             errors.append(FieldError.not_found(f"{at}.name", name))
         errors += required(f"{at}.mountPath", point)
         if point in points:
             errors.append(FieldError.invalid(f"{at}.mountPath", point, "must be unique"))
         points.add(point)
         if mount.get("subPath"):
-            errors += relative_path(f"{at}.subPath", mount["subPath"])
+            errors += relative_path(f"{path}.subPath", mount["subPath"])
         if mount.get("subPathExpr"):
-            errors += relative_path(f"{at}.subPathExpr", mount["subPathExpr"])
+            errors += relative_path(f"{path}.subPathExpr", mount["subPathExpr"])
             if mount.get("subPath"):
                 errors.append(
                     FieldError.invalid(
@@ -168,7 +170,7 @@ def _mounts(path: str, mounts: list[Object] | None, volumes: Collection[str]) ->
                     )
                 )
         errors += one_of(
-            f"{at}.mountPropagation",
+            f"{path}.mountPropagation",
             mount.get("mountPropagation"),
             ("Bidirectional", "HostToContainer", "None"),
             optional=True,
@@ -260,9 +262,11 @@ def seccomp(path: str, profile: Object | None) -> Errors:
     if not profile:
         return []
     kind = profile.get("type")
+    if not kind:
+        return [FieldError.required(f"{path}.type", "type is required when seccompProfile is set")]
     errors = one_of(f"{path}.type", kind, ("Localhost", "RuntimeDefault", "Unconfined"))
     if kind == "Localhost" and not profile.get("localhostProfile"):
-        errors.append(FieldError.required(f"{path}.localhostProfile", "must be set when seccomp type is Localhost "))
+        errors.append(FieldError.required(f"{path}.localhostProfile", "must be set when seccomp type is Localhost"))
     if kind != "Localhost" and profile.get("localhostProfile"):
         errors.append(
             FieldError.invalid(

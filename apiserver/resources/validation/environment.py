@@ -24,6 +24,8 @@ _ENV_RESOURCES = (
     "requests.cpu", "requests.ephemeral-storage", "requests.memory",
 )  # fmt: skip
 _ONE_OF = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
+_CPU_DIVISORS = ("1m", "1")
+_BYTE_DIVISORS = ("1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei")
 _MANY = "may not have more than one field specified at a time"
 
 
@@ -66,11 +68,11 @@ def env_from(path: str, sources: list[Object] | None) -> Errors:
             errors += text(f"{at}.prefix", source["prefix"], is_env_name)
         given = [key for key in ("configMapRef", "secretRef") if source.get(key) is not None]
         for key in given:
-            errors += text(f"{at}.{key}.name", source[key].get("name"), is_dns_subdomain)
+            errors += required(f"{at}.{key}.name", source[key].get("name"), is_dns_subdomain)
         if not given:
-            errors.append(FieldError.invalid(at, "", "must specify one of: `configMapRef` or `secretRef`"))
+            errors.append(FieldError.invalid(path, "", "must specify one of: `configMapRef` or `secretRef`"))
         elif len(given) > 1:
-            errors.append(FieldError.invalid(at, "", _MANY))
+            errors.append(FieldError.invalid(path, "", _MANY))
     return errors
 
 
@@ -84,7 +86,7 @@ def field_ref(path: str, reference: Object, allowed: Collection[str]) -> Errors:
     subscript = re.fullmatch(r"(metadata\.(?:annotations|labels))\['(.*)'\]", field)
     if subscript:
         key = subscript[2].lower() if subscript[1].endswith("annotations") else subscript[2]
-        return [FieldError.invalid(path, field, problem) for problem in is_label_key(key)]
+        return text(path, key, is_label_key)
     if field not in _KNOWN_FIELDS:
         return [
             FieldError.invalid(
@@ -104,4 +106,17 @@ def resource_ref(path: str, reference: Object, *, in_volume: bool) -> Errors:
     hugepages = resource.startswith(("limits.hugepages-", "requests.hugepages-"))
     if resource not in _ENV_RESOURCES and not hugepages:
         return [FieldError.not_supported(f"{path}.resource", resource, _ENV_RESOURCES)]
-    return []
+    return _divisor(f"{path}.divisor", resource, str(reference.get("divisor") or "0"))
+
+
+def _divisor(path: str, resource: str, divisor: str) -> Errors:
+    """The unit that an amount is told in. "0" is none said."""
+    kind = resource.partition(".")[2]
+    if divisor == "0" or divisor in (_CPU_DIVISORS if kind == "cpu" else _BYTE_DIVISORS):
+        return []
+    if kind == "cpu":
+        message = "only divisor's values 1m and 1 are supported with the cpu resource"
+    else:
+        named = {"ephemeral-storage": "local ephemeral storage", "memory": "memory"}.get(kind, "hugepages")
+        message = f"only divisor's values {', '.join(_BYTE_DIVISORS)} are supported with the {named} resource"
+    return [FieldError.invalid(path, resource, message)]

@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from apiserver.resources.validation.checks import (
-    Errors,
-    indexed,
-    not_negative,
-    not_negatives,
-    one_of,
-    port,
-    port_number,
-)
+from apiserver.resources.validation.checks import Errors, not_negatives, one_of, port, port_number, text
 from machinery.errors import FieldError
 from machinery.objects.names import is_header_name
 
@@ -48,14 +40,21 @@ def probes(path: str, container: Object) -> Errors:
     return errors
 
 
-def lifecycle(path: str, hooks: Object | None) -> Errors:
-    """postStart and preStop; None is good."""
+def lifecycle(path: str, hooks: Object | None, *, grace: int) -> Errors:
+    """postStart and preStop; None is good. grace: the pod's grace period in seconds, which bounds their sleep."""
     return [
         error
         for key in ("postStart", "preStop")
         if (hook := (hooks or {}).get(key)) is not None
-        for error in handler(f"{path}.{key}", hook)
+        for error in handler(f"{path}.{key}", hook) + _sleep(f"{path}.{key}.sleep", hook.get("sleep"), grace)
     ]
+
+
+def _sleep(path: str, action: Object | None, grace: int) -> Errors:
+    if action is None or 0 <= (action.get("seconds") or 0) <= grace:
+        return []
+    message = f"must be non-negative and less than terminationGracePeriodSeconds ({grace})"
+    return [FieldError.invalid(path, action.get("seconds"), message)]
 
 
 def handler(path: str, action: Object) -> Errors:
@@ -76,13 +75,10 @@ def handler(path: str, action: Object) -> Errors:
                 errors.append(FieldError.required(f"{at}.path"))
             errors += port(f"{at}.port", detail.get("port"))
             errors += one_of(f"{at}.scheme", detail.get("scheme"), ("HTTP", "HTTPS"))
-            for header_at, header in indexed(f"{at}.httpHeaders", detail.get("httpHeaders")):
-                name = header.get("name") or ""
-                errors += [FieldError.invalid(header_at, name, problem) for problem in is_header_name(name)]
+            for header in detail.get("httpHeaders") or []:
+                errors += text(f"{at}.httpHeaders", header.get("name"), is_header_name)
         case "tcpSocket":
             errors += port(f"{at}.port", detail.get("port"))
         case "grpc":
             errors += port_number(f"{at}.port", detail.get("port") or 0)
-        case "sleep":
-            errors += not_negative(f"{at}.seconds", detail.get("seconds"))
     return errors
