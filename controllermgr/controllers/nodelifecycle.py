@@ -3,7 +3,8 @@
 A node whose status and Lease have not changed for the grace period gets its conditions set to Unknown; its pods are
 marked as not ready; and it is tainted: NoSchedule by its conditions at once, NoExecute (which makes `tainteviction`
 act) at most one node in ten seconds, and none at all while no node of the cluster is ready, because then it is more
-likely we who are cut off. There is no polling: each node is looked at when it changes and when its grace would be over.
+likely we who are cut off; the NoExecute taints that are there are then taken back. There is no polling: each node is
+looked at when it changes and when its grace would be over.
 """
 
 from __future__ import annotations
@@ -69,11 +70,11 @@ class NodeLifecycle:
         if left <= 0:
             host = await self._silence(key, host)
         ready = node.is_ready(host)
-        if was_ready and not ready:
-            await self._mark_pods(host)
-        elif ready and not was_ready:
-            self._log.info("node is ready again node=%s", key)
+        if was_ready != ready:
+            self._log.info("node became %s node=%s", "ready" if ready else "not ready", key)
             self._others(key)
+            if not ready:
+                await self._mark_pods(host)
         self._was_ready[key] = ready
         again = await self._taint(key, host)
         if left > 0:
@@ -112,19 +113,24 @@ class NodeLifecycle:
         """Bring the taints up to date; seconds until a NoExecute taint that had to wait may be added."""
         now = self._clock.monotonic()
         wants = plan.needs_eviction(host)
-        alone = wants and not any(node.is_ready(each) for each in self._nodes.values())
+        alone = not node.is_ready(host) and not any(self._lives(each, now) for each in self._nodes.values())
         due = wants and not alone and now >= self._next_eviction
         if due:
             self._next_eviction = now + EVICTION_INTERVAL
-        wanted = plan.wanted_taints(host, self._clock.now(), evict=due)
+        wanted = plan.wanted_taints(host, self._clock.now(), evict=due, spare=alone)
         if not plan.same_taints(wanted, node.taints(host)):
             # The list is replaced only if the node is as we saw it: others taint nodes too.
             patch = {"metadata": {"resourceVersion": meta.resource_version(host)}, "spec": {"taints": wanted or None}}
             await self._client.patch(NODES, key, patch, PatchType.MERGE)
         return None if due or not wants or alone else max(self._next_eviction - now, 0.001)
 
+    def _lives(self, host: Object, now: float) -> bool:
+        """Whether a node is ready, and not only because its silence was not noticed yet."""
+        seen = self._signs.get(meta.name(host))
+        return node.is_ready(host) and (seen is None or now - seen.at < self._grace)
+
     def _others(self, key: str) -> None:
-        """A node is ready again: those that were spared because none was have to be looked at."""
+        """A node became ready, or ceased to be: that may be what the others' evictions depend on."""
         for host in self._nodes.values():
             if meta.name(host) != key:
                 self._enqueue(meta.name(host), 0.0)

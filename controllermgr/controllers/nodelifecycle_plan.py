@@ -81,10 +81,11 @@ def silenced(host: Object, now: datetime) -> list[Object] | None:
     return existing if changed else None
 
 
-def wanted_taints(host: Object, now: datetime, *, evict: bool) -> list[Object]:
+def wanted_taints(host: Object, now: datetime, *, evict: bool, spare: bool = False) -> list[Object]:
     """The node's taints: those of others as they are, ours as its conditions ask for.
 
     evict: whether the NoExecute taint may be added now. One that is there and still asked for stays.
+    spare: no NoExecute taint at all, because nobody may be evicted.
     """
     existing = node.taints(host)
     kept = [each for each in existing if not _ours(each)]
@@ -96,7 +97,7 @@ def wanted_taints(host: Object, now: datetime, *, evict: bool) -> list[Object]:
     if node.is_unschedulable(host):
         wishes.append({"key": taints.UNSCHEDULABLE, "effect": taints.NO_SCHEDULE})
     evicting = eviction_key(host)
-    if evicting:
+    if evicting and not spare:
         wish = {"key": evicting, "effect": taints.NO_EXECUTE}
         if evict or any(taints.same(each, wish) for each in existing):
             wishes.append(wish)

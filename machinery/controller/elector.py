@@ -181,7 +181,8 @@ class Elector(Actor):
             if spec.get("holderIdentity") != self._candidate.identity:
                 return
             stamp = timefmt.format_micro(self.clock.now())
-            free = {**spec, "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": stamp, "acquireTime": stamp}
+            free = {**spec, "leaseDurationSeconds": 1, "renewTime": stamp, "acquireTime": stamp}
+            del free["holderIdentity"]  # an empty one is not valid
             await self._client.update(LEASES, {**lease, "spec": free})
         except ApiError as error:
             log.info("lease not released, it will expire lease=%s error=%s", settings.name, error.message)
