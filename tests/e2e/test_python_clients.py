@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pathlib
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import pytest
 import pytest_asyncio
@@ -66,8 +67,8 @@ async def test_kr8s(server: Plane, tmp_path: pathlib.Path) -> None:
     await settings.patch({"data": {"c": "d"}})
     await settings.label({"x": "y"})
     assert (dict(settings.raw["data"]), dict(settings.labels)) == ({"a": "b", "c": "d"}, {"x": "y"})
-    async with asyncio.timeout(10):
-        async for event, found in api.watch("configmaps", namespace="default"):
+    async with asyncio.timeout(10), aclosing(api.watch("configmaps", namespace="default")) as events:
+        async for event, found in events:
             if found.name == "k":
                 assert event == "ADDED"
                 break
@@ -89,8 +90,8 @@ async def test_lightkube(server: Plane, tmp_path: pathlib.Path) -> None:
     assert (await client.get(ConfigMap, "l", namespace="default")).data == {"a": "b", "q": "r"}
     applied = await client.apply(ConfigMap(metadata=metadata, data={"s": "t"}), force=True)
     assert applied.data["s"] == "t"
-    async with asyncio.timeout(10):
-        async for event, found in client.watch(ConfigMap, namespace="default"):
+    async with asyncio.timeout(10), aclosing(client.watch(ConfigMap, namespace="default")) as events:
+        async for event, found in events:
             if found.metadata.name == "l":
                 assert event == "ADDED"
                 break
