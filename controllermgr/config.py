@@ -28,8 +28,6 @@ class Config:
     """The holder's name in the Lease; "" makes one of the host's name and chance."""
     node_monitor_grace_period: float = 50.0
     """Seconds without a sign of life after which a node's conditions become Unknown."""
-    node_monitor_period: float = 5.0
-    """Seconds between two looks at all nodes."""
     terminated_pod_gc_threshold: int = 12500
     """Ended pods that may exist before the oldest are deleted; 0 keeps all."""
     allocate_node_cidrs: bool = True
@@ -61,7 +59,6 @@ class Config:
         said: dict[str, dict[str, Any]] = {
             "nodelifecycle": {
                 "nodeMonitorGracePeriod": self.node_monitor_grace_period,
-                "nodeMonitorPeriod": self.node_monitor_period,
             },
             "podgc": {"terminatedPodGCThreshold": self.terminated_pod_gc_threshold},
             "nodeipam": {
