@@ -62,6 +62,9 @@ class Streams:
             if request.transport is not None:
                 request.transport.abort()
             return response
+        except ConnectionResetError:
+            # The client left between two chunks.
+            return response
         except asyncio.CancelledError:
             # Ours when the server ends its streams; else the client is gone, and whoever cancelled means it.
             if not self._ending or task.uncancel():

@@ -47,10 +47,12 @@ class Authority:
             .not_valid_before(max(now - BACKDATE, self._cert.not_valid_before_utc))
             .not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(workload.spec(csr).get("usages") or ()), critical=True)
             .add_extension(_authority_key_id(self._cert), critical=False)
         )
-        purposes = _purposes(workload.spec(csr).get("usages") or ())
+        usages = workload.spec(csr).get("usages") or ()
+        if key_usage := _key_usage(usages):
+            builder = builder.add_extension(key_usage, critical=True)
+        purposes = _purposes(usages)
         if purposes:
             builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         if names := rules.alternative_names(request):
@@ -70,20 +72,20 @@ def _authority_key_id(cert: Any) -> Any:
 
 
 def _key_usage(usages: Any) -> Any:
+    """None when no usage is one of the key's: an empty extension makes a certificate that nobody accepts."""
     from cryptography import x509
 
     wanted = set(usages)
-    return x509.KeyUsage(
-        digital_signature="digital signature" in wanted or "signing" in wanted,
-        content_commitment="content commitment" in wanted,
-        key_encipherment="key encipherment" in wanted,
-        data_encipherment="data encipherment" in wanted,
-        key_agreement="key agreement" in wanted,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+    bits = {
+        "digital_signature": "digital signature" in wanted or "signing" in wanted,
+        "content_commitment": "content commitment" in wanted,
+        "key_encipherment": "key encipherment" in wanted,
+        "data_encipherment": "data encipherment" in wanted,
+        "key_agreement": "key agreement" in wanted,
+    }
+    if not any(bits.values()):
+        return None
+    return x509.KeyUsage(**bits, key_cert_sign=False, crl_sign=False, encipher_only=False, decipher_only=False)
 
 
 def _purposes(usages: Any) -> list[Any]:

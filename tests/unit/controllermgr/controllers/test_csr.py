@@ -132,6 +132,15 @@ def test_a_signed_certificate_is_what_was_asked_for(seconds: float, days: int) -
     assert cert.extensions.get_extension_for_class(x509.BasicConstraints).value.ca is False
 
 
+def test_no_usage_of_the_key_is_no_extension() -> None:
+    ca, key = authority()
+    asked = csr()
+    asked["spec"]["usages"] = ["client auth"]
+    pem = Authority(ca, key).sign(asked, rules.parse(asked), seconds=3600, now=NOW)
+    extensions = x509.load_pem_x509_certificate(pem).extensions
+    assert x509.KeyUsage not in [type(each.value) for each in extensions]
+
+
 def test_when_requests_go() -> None:
     pending = csr()
     assert useless_at(pending) == NOW + timedelta(hours=24)
