@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from apiserver.resources.rules import Rules
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
+RULES = "x-kubernetes-validations"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """Holds a definition back until its objects are gone."""
 
@@ -38,6 +40,16 @@ class DefinitionStrategy(Rules):
 
     def validate_create(self, obj: Object) -> list[FieldError]:
         return super().validate_create(obj) + _structural(obj)
+
+    def warnings(self, obj: Object) -> list[str]:
+        said = super().warnings(obj)
+        for index, version in enumerate(obj["spec"].get("versions") or []):
+            where = f"spec.versions[{index}].schema.openAPIV3Schema"
+            said += [
+                f"{path}: CEL rules are not evaluated by this server"
+                for path in _rules((version.get("schema") or {}).get("openAPIV3Schema"), where)
+            ]
+        return said
 
     def holds_back(self, obj: Object) -> bool:
         """The first request to delete only marks it: its objects are to be found and removed first."""
@@ -99,3 +111,14 @@ def _structural(definition: Object) -> list[FieldError]:
             reason = "FieldValueForbidden" if message.startswith("Forbidden") else "FieldValueRequired"
             errors.append(FieldError(f"{where}.{path}" if path else where, reason, message))
     return errors
+
+
+def _rules(schema: Any, path: str) -> Iterator[str]:
+    """Where a schema has CEL rules: they are kept and not evaluated, which its author must hear."""
+    if isinstance(schema, dict):
+        if schema.get(RULES):
+            yield f"{path}.{RULES}"
+        for key in ("items", "additionalProperties"):
+            yield from _rules(schema.get(key), f"{path}.{key}")
+        for name, each in (schema.get("properties") or {}).items():
+            yield from _rules(each, f"{path}.properties[{name}]")

@@ -93,15 +93,18 @@ def _default_value(value: Any, schema: Schema) -> None:
             _default_value(each, items)
 
 
-def problems(openapi: Raw, path: str = "") -> list[tuple[str, str]]:
-    """What keeps a schema from being structural: (path in the schema, message). Empty when it is."""
+_OF_FIELDS = "for specified object fields"
+
+
+def problems(openapi: Raw, path: str = "", *, place: str = "at the root") -> list[tuple[str, str]]:
+    """What keeps a schema from being structural: (path in the schema, message). Empty when it is.
+
+    place: what the schema is of, in upstream's words."""
     found: list[tuple[str, str]] = []
     kind = openapi.get("type", "")
     loose = openapi.get("x-kubernetes-int-or-string") or openapi.get("x-kubernetes-preserve-unknown-fields")
     if not kind and not loose:
-        found.append(
-            (f"{path}.type" if path else "type", "Required value: must not be empty for specified object fields")
-        )
+        found.append((f"{path}.type" if path else "type", f"Required value: must not be empty {place}"))
     if kind == "array" and not isinstance(openapi.get("items"), Mapping):
         found.append((f"{path}.items" if path else "items", "Required value: must be specified"))
     if "properties" in openapi and "additionalProperties" in openapi:
@@ -110,8 +113,9 @@ def problems(openapi: Raw, path: str = "") -> list[tuple[str, str]]:
     for name, each in (openapi.get("properties") or {}).items():
         if path == "" and name == "metadata":
             continue
-        found += problems(each, f"{path}.properties[{name}]" if path else f"properties[{name}]")
-    for key in ("items", "additionalProperties"):
+        where = f"{path}.properties[{name}]" if path else f"properties[{name}]"
+        found += problems(each, where, place=_OF_FIELDS)
+    for key, place in (("items", "for specified array items"), ("additionalProperties", _OF_FIELDS)):
         if isinstance(openapi.get(key), Mapping):
-            found += problems(openapi[key], f"{path}.{key}" if path else key)
+            found += problems(openapi[key], f"{path}.{key}" if path else key, place=place)
     return found
