@@ -45,7 +45,8 @@ class Cluster:
         return Kubectl(newest(), self._written(f"{self.namespace}.{name}", user), self._home())
 
     def _home(self) -> pathlib.Path:
-        home = self.directory / "home"
+        """Its own for each namespace: kubectl remembers what kinds there were, and tests make and remove kinds."""
+        home = self.directory / self.namespace
         home.mkdir(exist_ok=True)
         return home
 

@@ -88,7 +88,7 @@ async def test_a_namespace_with_everything_in_it(cluster: Cluster, kubectl: Kube
     hold = '{"metadata":{"finalizers":["example.com/hold"]}}'
     await kubectl("patch", "cm", "held", "--type=merge", "-p", hold, *inside)
     said = await kubectl.fails("delete", "namespace", name, "--timeout=3s")
-    assert said == f"error: timed out waiting for the condition on namespaces/{name}"
+    assert said.splitlines()[-1] == f"error: timed out waiting for the condition on namespaces/{name}"
     assert (await kubectl("get", "namespace", name, "--no-headers")).split()[1] == "Terminating"
     assert await kubectl.fails("create", "configmap", "new", *inside) == (
         'error: failed to create configmap: configmaps "new" is forbidden: unable to create new content in namespace '
