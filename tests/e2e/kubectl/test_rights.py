@@ -93,7 +93,7 @@ async def test_tokens_of_service_accounts(cluster: Cluster, kubectl: Kubectl, ro
     assert await kubectl("get", "cm", "c", "--as", name, "-o", "name") == "configmap/c\n"
     await kubectl("delete", "serviceaccount", "robot")
     said = await robot.fails("get", "pods")
-    assert said.splitlines()[-1] == "error: You must be logged in to the server (Unauthorized)"
+    assert said.splitlines()[-1].startswith("error: You must be logged in to the server (")
     said = await kubectl.fails("create", "token", "robot")
     assert said == 'error: failed to create token: serviceaccounts "robot" not found'
 
@@ -101,7 +101,7 @@ async def test_tokens_of_service_accounts(cluster: Cluster, kubectl: Kubectl, ro
 async def test_bad_tokens(cluster: Cluster) -> None:
     for token in ("nonsense", "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.AAAA"):
         said = await cluster.with_user("nobody", {"token": token}).fails("get", "pods")
-        assert said.splitlines()[-1] == "error: You must be logged in to the server (Unauthorized)"
+        assert said.splitlines()[-1].startswith("error: You must be logged in to the server (")
 
 
 async def test_a_certificate_is_requested_approved_and_used(cluster: Cluster, kubectl: Kubectl) -> None:
