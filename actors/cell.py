@@ -350,12 +350,13 @@ class Cell:
             self._failure = task.exception()  # KeyboardInterrupt or SystemExit: the loop raises it too
         error = self._failure
         self.last_error = error or self.last_error
+        started, self._started = self._started, None
+        starting = started is not None and not started.done()
         if error is not None:
-            self.runtime.report(Crashed(self.path, error))
+            self.runtime.report(Crashed(self.path, error, handed_on=starting and not self._keep))
         elif self._setup_done:
             self.runtime.report(Ended(self.path))
-        started, self._started = self._started, None
-        if started is not None and not started.done():
+        if started is not None and starting:
             started.set_exception(error or DeadRef(self.path))
             if self.retired:
                 self.retire()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from actors.errors import RestartLimit
+
 log = logging.getLogger("actors")
 
 
@@ -25,10 +27,14 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """Setup, a handler, a background task or teardown raised."""
+    """Setup, a handler, a background task or teardown raised.
+
+    ``handed_on`` says that a first start failed: whoever started the actor gets the error raised, and answers for it.
+    """
 
     path: str
     error: BaseException
+    handed_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,15 @@ class SlowHandler:
 Report = Started | Ended | Crashed | Restarting | LimitReached | StopTimeout | SlowHandler
 
 
+def with_traceback(error: BaseException) -> BaseException | None:
+    """What to log a traceback of (for ``exc_info``): nothing when the error says it all.
+
+    That is when the host refuses something (a port, a file), and when a supervisor gave up, whose reason is logged.
+    """
+    refused = isinstance(error, OSError) and error.errno is not None
+    return None if refused or isinstance(error, RestartLimit) else error
+
+
 def log_report(report: Report) -> None:
     """The default hook: one log line per event."""
     match report:
@@ -76,8 +91,10 @@ def log_report(report: Report) -> None:
             log.debug("actor started actor=%s restarts=%d", path, restarts)
         case Ended(path):
             log.debug("actor ended actor=%s", path)
+        case Crashed(path, error, handed_on=True):
+            log.info("actor could not start actor=%s error=%r", path, error)
         case Crashed(path, error):
-            log.warning("actor crashed actor=%s error=%r", path, error, exc_info=error)
+            log.warning("actor crashed actor=%s error=%r", path, error, exc_info=with_traceback(error))
         case Restarting(path, delay):
             log.info("actor restarts actor=%s delay=%.3fs", path, delay)
         case LimitReached(path, error, escalated):

@@ -17,6 +17,7 @@ from functools import partial
 
 from actors.childspec import ChildSpec
 from actors.clock import Clock
+from actors.reports import with_traceback
 from actors.system import System
 from actors.tree import render
 
@@ -44,7 +45,7 @@ async def serve(spec: ChildSpec, *, clock: Clock | None = None, name: str = "pil
     try:
         system = System(spec, clock=clock, name=name)
     except Exception as error:
-        log.error("could not start name=%s error=%s", name, error, exc_info=error)
+        log.error("could not start name=%s error=%s", name, error, exc_info=with_traceback(error))
         return CRASHED
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -72,7 +73,7 @@ async def _serve(system: System, stopping: asyncio.Event) -> int:
                 ended.result()
         return OK
     except Exception as error:
-        log.error("ended by an error name=%s error=%s", system.name, error, exc_info=error)
+        log.error("ended by an error name=%s error=%s", system.name, error, exc_info=with_traceback(error))
         return CRASHED
     finally:
         await system.stop()

@@ -17,7 +17,7 @@ PROGRAM = """
     class Main(Actor):
         async def setup(self):
             if sys.argv[1] == "fails":
-                raise OSError("port in use")
+                raise OSError(98, "port in use")
             print("ready", flush=True)
             if sys.argv[1] == "crashes":
                 self.spawn(self.crash(), name="crash")
@@ -54,6 +54,12 @@ def test_exit_codes(case: str, code: int, says: str) -> None:
         _, err = process.communicate(timeout=20)
         assert process.returncode == code
         assert says in err
+
+
+def test_what_the_host_refuses_is_one_line() -> None:
+    with start("fails") as process:
+        _, err = process.communicate(timeout=20)
+        assert (process.returncode, err) == (1, "ended by an error name=pilothouse error=[Errno 98] port in use\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
