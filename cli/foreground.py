@@ -112,9 +112,19 @@ async def refusing(work: Callable[[], Awaitable[int]], *errors: type[Exception])
     except CliError as error:
         tell_parent(f"error {error.message}")
         raise
+    except BrokenPipeError:
+        raise
     except errors as error:
-        tell_parent(f"error {error}")
-        raise CliError(str(error)) from None
+        message = reason(error)
+        tell_parent(f"error {message}")
+        raise CliError(message) from None
+
+
+def reason(error: Exception) -> str:
+    """An error in words, without a number: `./data: Permission denied`."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def _read_all(descriptor: int) -> str:

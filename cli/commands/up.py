@@ -34,11 +34,19 @@ async def up(session: Session, flags: Parsed) -> int:
     if flags["nodes"] < 0 or flags["nodes"] > 1000:
         raise UsageError("--nodes must be between 0 and 1000")
 
+    for name in ("port", "grpc-port", "etcd-port"):
+        _check_port(name, flags[name])
+
     async def run() -> int:
+        from controllermgr.errors import BadConfig
+
         claim = Claim(flags["name"])
         if not flags["detach"]:
-            with claim:
-                return await _run(claim, flags)
+            try:
+                with claim:
+                    return await _run(claim, flags)
+            except BadConfig as error:
+                raise CliError(str(error)) from None
         print(f'Starting cluster "{claim.name}" ...', flush=True)
         await foreground.detach(claim, ["up"], flags)
         record = find(claim.name)
@@ -64,8 +72,8 @@ async def _run(claim: Claim, flags: Parsed) -> int:
         controllers=flags["controllers"],
         listen=Listen(
             host=flags["bind-address"],
-            port=_port(flags["port"]),
-            grpc_port=_port(flags["grpc-port"]),
+            port=flags["port"],
+            grpc_port=flags["grpc-port"],
             etcd_port=flags["etcd-port"],
         ),
     )
@@ -79,7 +87,7 @@ async def _run(claim: Claim, flags: Parsed) -> int:
     try:
         if not await running.unless_stopped(start(), timeout=START_SECONDS):
             return 130
-        record = _published(cluster, claim, flags)
+        record = await _published(cluster, claim, flags)
         running.say(f"Ready in {time.monotonic() - started:.1f} s.")
         _introduce(record, running.say, current=flags["use-context"])
         running.ready()
@@ -92,16 +100,15 @@ async def _run(claim: Claim, flags: Parsed) -> int:
         await cluster.stop()
 
 
-def _published(cluster: Cluster, claim: Claim, flags: Parsed) -> Record:
+async def _published(cluster: Cluster, claim: Claim, flags: Parsed) -> Record:
     """Write the kubeconfig entry and make the cluster known on this machine."""
     from machinery.client import kubeconfig
     from pilothouse.instance import Record
 
     entry = cluster.entry()
     try:
-        config = kubeconfig.load_or_new(flags["kubeconfig"] or None)
-        entry.merge_into(config, use=flags["use-context"])
-        config.save()
+        async with kubeconfig.editing(flags["kubeconfig"] or None, clock=cluster.clock) as config:
+            entry.merge_into(config, use=flags["use-context"])
     except kubeconfig.KubeConfigError as error:
         raise CliError(str(error)) from None
     path = flags["kubeconfig"] or str(config.path_of("contexts", claim.name))
@@ -170,9 +177,8 @@ async def down(session: Session, flags: Parsed) -> int:
         await asyncio.sleep(0.05)
     if record.command == "up":
         try:
-            config = kubeconfig.load_or_new(record.kubeconfig)
-            entry.remove(config, name)
-            config.save()
+            async with kubeconfig.editing(record.kubeconfig, clock=session.clock) as config:
+                entry.remove(config, name)
         except (kubeconfig.KubeConfigError, OSError) as error:
             print(f"Warning: its kubeconfig entry stays: {error}", file=sys.stderr)
     kept = f" Its data stays in {record.data_dir}." if record.data_dir else ""
@@ -180,10 +186,9 @@ async def down(session: Session, flags: Parsed) -> int:
     return 0
 
 
-def _port(port: int) -> int:
-    if not 0 <= port <= 65535:
-        raise UsageError(f"a port is between 0 and 65535, not {port}")
-    return port
+def _check_port(name: str, port: int | None) -> None:
+    if port is not None and not 0 <= port <= 65535:
+        raise UsageError(f"--{name} must be between 0 and 65535, not {port}")
 
 
 _NAME = Flag("name", "Name of the cluster and of its kubeconfig context", default=DEFAULT_NAME)

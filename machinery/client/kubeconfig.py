@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from actors import Clock
 from machinery import manifest
 
 GRPC_EXTENSION = "pilothouse.dev/grpc"
@@ -175,6 +177,43 @@ def load_or_new(path: str | os.PathLike[str] | None = None, *, environ: Mapping[
     if path and not pathlib.Path(path).exists():
         return KubeConfig([_File(pathlib.Path(path), {}, exists=False)])
     return load(path, environ=environ)
+
+
+@contextlib.asynccontextmanager
+async def editing(
+    path: str | os.PathLike[str] | None = None, *, clock: Clock, patience: float = 10.0
+) -> AsyncIterator[KubeConfig]:
+    """The files of `load_or_new`, read and (at the end of the block) written while nobody else writes them.
+
+    The lock is kubectl's: a file `NAME.lock` beside each. Raises KubeConfigError when another holds it for longer than
+    `patience` seconds, and what `load` and `save` raise."""
+    locks = [each.with_name(f"{each.name}.lock") for each in load_or_new(path).paths]
+    held: list[pathlib.Path] = []
+    try:
+        for lock in locks:
+            await _acquire(lock, clock, patience)
+            held.append(lock)
+        config = load_or_new(path)
+        yield config
+        config.save()
+    finally:
+        for lock in held:
+            lock.unlink(missing_ok=True)
+
+
+async def _acquire(lock: pathlib.Path, clock: Clock, patience: float) -> None:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    deadline = clock.monotonic() + patience
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            return
+        except FileExistsError:
+            if clock.monotonic() > deadline:
+                raise KubeConfigError(
+                    f"{lock} is held by another process; if none runs any more, remove the file"
+                ) from None
+        await clock.sleep(0.05)
 
 
 def default_paths(environ: Mapping[str, str]) -> list[pathlib.Path]:

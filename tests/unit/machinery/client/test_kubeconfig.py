@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pathlib
 from typing import Any
 
 import pytest
 
+from actors import SystemClock
 from machinery import manifest
 from machinery.client import kubeconfig
 
@@ -109,6 +111,26 @@ def test_explicit_path_must_exist_and_a_listed_one_need_not(tmp_path: pathlib.Pa
     with pytest.raises(kubeconfig.KubeConfigError, match="no such file"):
         kubeconfig.load(tmp_path / "nope")
     assert kubeconfig.load(environ=environ(tmp_path / "nope")).current_context == ""
+
+
+async def test_edits_at_the_same_time_lose_nothing(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "config"
+
+    async def add(name: str) -> None:
+        async with kubeconfig.editing(path, clock=SystemClock()) as edited:
+            await asyncio.sleep(0)
+            edited.put("users", name, {"token": name})
+
+    await asyncio.gather(*(add(f"user-{number}") for number in range(5)))
+    assert sorted(kubeconfig.load(path).entries("users")) == [f"user-{number}" for number in range(5)]
+    assert [each.name for each in tmp_path.iterdir()] == ["config"]
+
+
+async def test_a_lock_that_is_never_released_is_named(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "config.lock").touch()
+    with pytest.raises(kubeconfig.KubeConfigError, match=r"config\.lock is held"):
+        async with kubeconfig.editing(tmp_path / "config", clock=SystemClock(), patience=0.0):
+            raise AssertionError("the block must not be entered")
 
 
 def test_unknown_context(files: tuple[pathlib.Path, pathlib.Path]) -> None:
