@@ -7,6 +7,8 @@ import sys
 
 # gRPC warns on standard error when a process with a channel starts another one; we never use a channel in a child
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+# gRPC prints what it also raises; an error is told once
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from cli.main import main
 

@@ -36,7 +36,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "edit": ("edit", "Edit a resource on the server"),
         "patch": ("patch", "Update fields of a resource"),
         "label": ("label", "Update the labels on a resource"),
-        "annotate": ("annotate", "Update the annotations on a resource"),
+        "annotate": ("label", "Update the annotations on a resource"),
         "explain": ("explain", "Get documentation for a resource"),
     },
     "Workloads": {
@@ -74,6 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except UnicodeDecodeError as error:
+        print(f"error: not UTF-8 text: {error}", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         # the reader of a pipe (head, say) went away: not our error, and nothing more can be printed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -133,6 +136,10 @@ async def _run(command: Command, path: str, parsed: Parsed) -> int:
     try:
         return await command.run(session, parsed) or 0
     except ApiError as error:
+        if error.code == 503 and error.message.startswith("failed to connect to all addresses"):
+            reason = error.message.rpartition(": ")[2]
+            hint = "Is the cluster running? 'pilot config view --minify' shows where the context points to."
+            raise CliError(f"cannot reach the server: {reason}", hint=hint) from None
         raise ServerError(error) from None
     except RpcError as error:
         raise ServerError(api_error(error)) from None

@@ -72,7 +72,8 @@ class GrpcServer(Actor):
             else:
                 port = self._server.add_secure_port(address, self._credentials)
         except RuntimeError as error:
-            raise OSError(f"cannot listen on {address}: {error}") from None
+            reason = str(error).partition("; set GRPC_VERBOSITY")[0]
+            raise OSError(f"cannot listen on {address}: {reason}") from None
         if address.startswith("unix:"):
             return address
         return f"{address.rpartition(':')[0]}:{port}"
