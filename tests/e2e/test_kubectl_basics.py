@@ -11,11 +11,11 @@ import pytest
 import pytest_asyncio
 
 from tests.support.apiserver import Plane, plane
-from tests.support.kubectl import Kubectl, binaries
+from tests.support.kubectl import WHY_NOT, Kubectl, binaries
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(not binaries(), reason="kubectl is not on PATH: install kubernetes-client"),
+    pytest.mark.skipif(not binaries(), reason=WHY_NOT),
 ]
 
 DEPLOYMENT = """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import pathlib
 import re
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,28 +18,42 @@ import orjson
 Object = dict[str, object]
 
 
-def every_version() -> list[str]:
-    """The kubectl on PATH, and the versioned ones (`kubectl.1.27`) beside it, oldest first."""
+OLDEST = 27
+"""The oldest minor version of kubectl that we promise to serve; Debian 12's own is 1.20."""
+
+WHY_NOT = f"there is no kubectl of 1.{OLDEST} or newer on PATH"
+
+
+@functools.cache
+def every_version() -> tuple[str, ...]:
+    """The kubectl on PATH, and the versioned ones (`kubectl.1.27`) beside it, oldest first; none that is too old."""
     found = shutil.which("kubectl")
-    if found is None:
-        return []
+    if found is None or _minor(found) < OLDEST:
+        return ()
     beside = pathlib.Path(os.path.realpath(found)).parent.glob("kubectl.1.*")
     versioned = sorted(
         (path for path in beside if re.fullmatch(r"kubectl\.1\.\d+", path.name)),
         key=lambda path: int(path.name.rpartition(".")[2]),
     )
-    return [found, *map(str, versioned)]
+    return (found, *map(str, versioned))
+
+
+def _minor(binary: str) -> int:
+    """Its minor version; a distribution's suffix (`27+`) is not part of it."""
+    said = subprocess.run([binary, "version", "--client", "-o", "json"], capture_output=True, check=False).stdout
+    minor = re.search(rb'"minor":\s*"(\d+)', said)
+    return int(minor[1]) if minor else 0
 
 
 def binaries() -> list[str]:
     """The kubectl on PATH, and the oldest and newest of versioned ones beside it."""
-    found, *versioned = every_version() or [""]
+    found, *versioned = every_version() or ("",)
     return list(dict.fromkeys([found, *versioned[:1], *versioned[-1:]])) if found else []
 
 
 def newest() -> str:
     """The newest kubectl there is; "" when there is none."""
-    return (every_version() or [""])[-1]
+    return (every_version() or ("",))[-1]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from tests.support.kubectl import Kubectl, newest
+from tests.support.kubectl import WHY_NOT, Kubectl, newest
 
 ROOT = pathlib.Path(__file__).parents[3]
 
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents:
             item.add_marker(pytest.mark.e2e)
             if not newest():
-                item.add_marker(pytest.mark.skip(reason="kubectl is not on PATH: install kubernetes-client"))
+                item.add_marker(pytest.mark.skip(reason=WHY_NOT))
 
 
 @dataclass(frozen=True)
