@@ -1,0 +1,1 @@
+"""What DESIGN promises of speed and memory, measured: `python -m benchmarks`, or `make bench`."""
