@@ -31,6 +31,7 @@ class Flags:
     leader_elect_retry_period: float = setting(
         _DEFAULTS.leader_elect_retry_period, help="Time between tries to get or renew the Lease.", unit="s"
     )
+    identity: str = setting(_DEFAULTS.identity, help="The holder's name in the Lease; empty makes one.")
     node_monitor_grace_period: float = setting(
         _DEFAULTS.node_monitor_grace_period, help="Silence after which a node's conditions become Unknown.", unit="s"
     )
@@ -62,6 +63,7 @@ class Flags:
             leader_elect_lease_duration=self.leader_elect_lease_duration,
             leader_elect_renew_deadline=self.leader_elect_renew_deadline,
             leader_elect_retry_period=self.leader_elect_retry_period,
+            identity=self.identity,
             node_monitor_grace_period=self.node_monitor_grace_period,
             terminated_pod_gc_threshold=self.terminated_pod_gc_threshold,
             allocate_node_cidrs=self.allocate_node_cidrs,

@@ -61,8 +61,11 @@ def configurations(settings: InitSettings) -> Mapping[str, Mapping[str, Any]]:
             "etcd-certfile": str(pki / "apiserver-etcd-client.crt"),
             "etcd-keyfile": str(pki / "apiserver-etcd-client.key"),
         }
+    # One name for all its lives: a process that is started after a crash takes its own Lease at once.
+    leading = {"leader-elect": True, "identity": f"{settings.cluster_name}_{settings.address}"}
     controllermgr = {
         "kubeconfig": str(settings.kubeconfig("controller-manager")),
+        **leading,
         "root-ca-file": str(pki / "ca.crt"),
         "cluster-signing-cert-file": str(pki / "ca.crt"),
         "cluster-signing-key-file": str(pki / "ca.key"),
@@ -72,7 +75,7 @@ def configurations(settings: InitSettings) -> Mapping[str, Mapping[str, Any]]:
         "tls-private-key-file": str(pki / "apiserver.key"),
         "client-ca-file": str(pki / "ca.crt"),
     }
-    scheduler = {"kubeconfig": str(settings.kubeconfig("scheduler")), "leader-elect": True}
+    scheduler = {"kubeconfig": str(settings.kubeconfig("scheduler")), **leading}
     own_store = {} if settings.etcd_servers else {"etcdlite": etcd}
     return {**own_store, "apiserver": apiserver, "controllermgr": controllermgr, "scheduler": scheduler}
 
