@@ -19,7 +19,7 @@ WHY_NOT = hosts.missing() or containerd.missing() or ("" if kubectl.newest() els
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.root,
-    pytest.mark.xdist_group("hosts"),
+    pytest.mark.xdist_group("containerd"),
     pytest.mark.timeout(300),
     pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "present"),
 ]
