@@ -2,8 +2,9 @@
 
     python -m benchmarks [--only NAME] [--rounds N] [--quick]
 
-Each measurement of the cluster runs in a fresh process, and the measurements take turns (A B A B), so that a busy minute
-of the machine falls on all of them. Nothing is asserted: a figure past its target is marked, and the run goes on.
+Each measurement of the cluster runs in a fresh process, and the measurements take turns (A B A B), so that a busy
+minute of the machine falls on all of them. Nothing is asserted: a figure past its target is marked, and the run goes
+on.
 """
 
 from __future__ import annotations
