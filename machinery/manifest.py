@@ -60,14 +60,29 @@ def load(text: str | bytes, *, source: str = "") -> Any:
     return found[0] if found else None
 
 
+def load_lax(text: str | bytes) -> tuple[Any, list[str]]:
+    """The first document of a YAML text, as a server reads a request's body, and what a strict reader holds against it:
+    each key that a map has twice (`line 3: key "a" already set in map`). The last of such keys counts.
+
+    Raises ManifestError, worded as Go's reader of YAML words it (`yaml: line 2: did not find expected key`)."""
+    twice: list[str] = []
+    try:
+        for _, document in _composed(_text(text, ""), "", twice):
+            return document, twice
+    except yaml.MarkedYAMLError as error:
+        # It counts lines from 0, but for what the scanner finds.
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + isinstance(error, yaml.scanner.ScannerError) if mark is not None else 0
+        where = f"line {line}: " if line else ""
+        raise ManifestError(f"yaml: {where}{error.problem}", line=line) from None
+    except yaml.YAMLError as error:
+        raise ManifestError(f"yaml: {error}") from None
+    return None, twice
+
+
 def documents(text: str | bytes, *, source: str = "") -> Iterator[tuple[int, Any]]:
     """(first line, value) of every document. A text that starts with `{` or `[` and is JSON is read as such."""
-    if isinstance(text, bytes):
-        try:
-            text = text.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = error.object[: error.start].count(b"\n") + 1
-            raise ManifestError("the text is not UTF-8", source=source, line=line) from None
+    text = _text(text, source)
     if text.lstrip()[:1] in ("{", "["):
         try:
             yield 1, orjson.loads(text)
@@ -75,12 +90,8 @@ def documents(text: str | bytes, *, source: str = "") -> Iterator[tuple[int, Any
             pass  # flow-style YAML, several JSON documents, or an error that YAML tells with its line
         else:
             return
-    loader = _Loader(text)
     try:
-        while loader.check_node():
-            node = loader.get_node()
-            assert node is not None  # check_node said that there is one
-            yield node.start_mark.line + 1, _value(node, source)
+        yield from _composed(text, source)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(filter(None, (error.context, error.problem)))
@@ -88,6 +99,26 @@ def documents(text: str | bytes, *, source: str = "") -> Iterator[tuple[int, Any
         raise ManifestError(f"error converting YAML to JSON: {said}", source=source, line=line) from None
     except yaml.YAMLError as error:
         raise ManifestError(f"error converting YAML to JSON: {error}", source=source) from None
+
+
+def _text(text: str | bytes, source: str) -> str:
+    if isinstance(text, str):
+        return text
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ManifestError("the text is not UTF-8", source=source, line=line) from None
+
+
+def _composed(text: str, source: str, twice: list[str] | None = None) -> Iterator[tuple[int, Any]]:
+    """(first line, value) of every YAML document. twice: takes the keys that come twice, which are an error without."""
+    loader = _Loader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            assert node is not None  # check_node said that there is one
+            yield node.start_mark.line + 1, _value(node, source, twice)
     finally:
         loader.dispose()
 
@@ -173,32 +204,35 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent_text)
 
 
-def _value(node: yaml.Node, source: str) -> Any:
+def _value(node: yaml.Node, source: str, twice: list[str] | None) -> Any:
     """The JSON value of a composed node. Aliases are nodes that stand in several places; merge keys are opened."""
     if isinstance(node, yaml.ScalarNode):
         return _scalar(node, source)
     if isinstance(node, yaml.SequenceNode):
-        return [_value(each, source) for each in node.value]
+        return [_value(each, source, twice) for each in node.value]
     assert isinstance(node, yaml.MappingNode)
     result: dict[str, Any] = {}
     merged: dict[str, Any] = {}
     for key_node, value_node in node.value:
         if isinstance(key_node, yaml.ScalarNode) and key_node.value == "<<" and key_node.tag == _PLAIN:
-            merged = {**_merged(value_node, source), **merged}
+            merged = {**_merged(value_node, source, twice), **merged}
             continue
         key = _key(key_node, source)
+        value = _value(value_node, source, twice)
         if key in result:
-            line = key_node.start_mark.line + 1
-            raise ManifestError(f'key "{key}" already set in map', source=source, line=line)
-        result[key] = _value(value_node, source)
+            if twice is None:
+                line = key_node.start_mark.line + 1
+                raise ManifestError(f'key "{key}" already set in map', source=source, line=line)
+            twice.append(f'line {value_node.start_mark.line + 1}: key "{key}" already set in map')
+        result[key] = value
     return {**merged, **result} if merged else result
 
 
-def _merged(node: yaml.Node, source: str) -> dict[str, Any]:
+def _merged(node: yaml.Node, source: str, twice: list[str] | None) -> dict[str, Any]:
     sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
     result: dict[str, Any] = {}
     for each in sources:
-        value = _value(each, source)
+        value = _value(each, source, twice)
         if not isinstance(value, dict):
             line = node.start_mark.line + 1
             raise ManifestError("map merge requires map or sequence of maps as the value", source=source, line=line)

@@ -8,8 +8,12 @@ import orjson
 from aiohttp import web
 
 from apiserver.rest.negotiate import JSON, PROTOBUF, YAML, body_type, unsupported
+from apiserver.verbs.decode import STRICT_YAML, unrecognized
 from machinery.errors import BadRequest, RequestTooLarge
-from machinery.manifest import ManifestError, load
+from machinery.manifest import ManifestError, load_lax
+from machinery.objects.gvk import GVK
+
+_DELETE_OPTIONS = GVK("meta.k8s.io", "v1", "DeleteOptions")
 
 
 async def read(request: web.BaseRequest, *, limit: int) -> bytes:
@@ -26,20 +30,22 @@ async def read(request: web.BaseRequest, *, limit: int) -> bytes:
         raise BadRequest(f"unable to read the request body: {error}") from error
 
 
-async def read_object(request: web.BaseRequest, *, limit: int) -> bytes:
-    """The body as JSON, whatever its Content-Type says it is. Raises UnsupportedMediaType and what `read` does."""
+async def read_object(request: web.BaseRequest, *, kind: GVK, limit: int) -> tuple[bytes, list[str]]:
+    """The body as JSON, whatever its Content-Type says it is, and what a strict reader of YAML holds against it.
+
+    kind: what it is to be. Raises UnsupportedMediaType, BadRequest for what cannot be read, and what `read` does."""
     media_type = body_type(request.headers.get("Content-Type", ""))
     body = await read(request, limit=limit)
     if media_type == YAML:
-        return _from_yaml(body)
-    return _from_protobuf(body) if media_type == PROTOBUF else body
+        return _from_yaml(body, kind)
+    return (_from_protobuf(body) if media_type == PROTOBUF else body), []
 
 
 async def read_delete_options(request: web.BaseRequest, *, limit: int) -> dict[str, Any] | None:
     """The DeleteOptions of a body; None when there is no body. Raises BadRequest for what is no such object."""
     if not request.can_read_body:
         return None
-    body = await read_object(request, limit=limit)
+    body, _ = await read_object(request, kind=_DELETE_OPTIONS, limit=limit)
     if not body.strip():
         return None
     try:
@@ -54,13 +60,15 @@ async def read_delete_options(request: web.BaseRequest, *, limit: int) -> dict[s
     return options
 
 
-def _from_yaml(body: bytes) -> bytes:
+def _from_yaml(body: bytes, kind: GVK) -> tuple[bytes, list[str]]:
     try:
-        return orjson.dumps(load(body))
+        document, twice = load_lax(body)
+        said = "\n".join(f"  {each}" for each in twice)
+        return orjson.dumps(document), [f"{STRICT_YAML}\n{said}"] if twice else []
     except ManifestError as error:
-        raise BadRequest(f"error converting YAML to JSON: {error}") from error
-    except (orjson.JSONEncodeError, TypeError) as error:
-        raise BadRequest(f"error converting YAML to JSON: {error}") from error
+        raise unrecognized(body, kind, error.message) from error
+    except orjson.JSONEncodeError as error:
+        raise unrecognized(body, kind, f"yaml: {error}") from error
 
 
 def _from_protobuf(body: bytes) -> bytes:

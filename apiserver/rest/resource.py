@@ -151,13 +151,14 @@ async def _write(verbs: Verbs, exchange: Exchange) -> web.Response:
     accepted = negotiate.accept(request.headers.get("Accept", ""))
     exchange.reply.media_type = accepted.media_type
     if context.verb == "patch":
-        kind = negotiate.patch_type(request.headers.get("Content-Type", ""))
-        query.check_write(params, "patch", apply=kind is PatchType.APPLY)
+        patch_type = negotiate.patch_type(request.headers.get("Content-Type", ""))
+        query.check_write(params, "patch", apply=patch_type is PatchType.APPLY)
         content = await body.read(request, limit=exchange.body_limit)
-        written = await verbs.patch(context, content, patch_type=kind, force=query.boolean(params, "force"))
+        written = await verbs.patch(context, content, patch_type=patch_type, force=query.boolean(params, "force"))
     else:
         query.check_write(params, context.verb)
-        content = await body.read_object(request, limit=exchange.body_limit)
+        kind = context.spec.gvk
+        content, context.misread = await body.read_object(request, kind=kind, limit=exchange.body_limit)
         write = verbs.create if context.verb == "create" else verbs.update
         written = await write(context, content)
     return await _written(verbs, exchange, written, accepted)

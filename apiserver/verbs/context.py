@@ -28,6 +28,7 @@ class RequestContext:
     name: "" for collections and for creates that have none in the URL.
     subresource: "" for the object itself.
     received: when the request came in, as RFC 3339 text; what strategies stamp.
+    misread: what a strict reader holds against the body as it came, beside unknown fields: keys that come twice.
     warnings: what the answer will warn of; admission, strategies and field validation append.
     """
 
@@ -43,6 +44,7 @@ class RequestContext:
     request_id: str = ""
     user_agent: str = ""
     received: str = ""
+    misread: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, message: str) -> None:

@@ -10,12 +10,19 @@ import orjson
 from apiserver.verbs.context import RequestContext
 from apiserver.verbs.parts import Parts
 from machinery.errors import BadRequest
+from machinery.manifest import duplicate_keys
 from machinery.objects.gvk import GVK, split_api_version
-from machinery.schema.decode import DecodeError, decode
+from machinery.schema.decode import DecodeError, decode, kind_of
 from machinery.schema.model import Schema
 from machinery.schema.structural import prune
 
 Object = dict[str, Any]
+
+STRICT_YAML = "yaml: unmarshal errors:"
+"""How an entry of `RequestContext.misread` begins that lists, line by line, what a reader of YAML found."""
+
+_NO_KIND = "couldn't get version/kind; json parse error: "
+_HEAD = 'struct { APIVersion string "json:"apiVersion,omitempty""; Kind string "json:"kind,omitempty"" }'
 
 
 class Undecodable(BadRequest):
@@ -33,7 +40,7 @@ def decode_body(parts: Parts, context: RequestContext, body: bytes) -> Object:
 
 def parse_body(context: RequestContext, body: bytes) -> Object:
     """The object in a body, not looked at further than its kind and that it has metadata."""
-    obj = parse_object(body, context.spec.gvk)
+    obj = parse_object(context, body, context.spec.gvk)
     expect_kind(obj, context.spec.gvk)
     if obj.get("metadata") is None:
         obj["metadata"] = {}
@@ -83,31 +90,44 @@ def _same(left: Any, right: Any) -> bool:
 
 def decode_kind(context: RequestContext, body: bytes, kind: GVK, schema: Schema | None) -> Object:
     """The body of a subresource that has a kind of its own (Scale, Binding, Eviction, TokenRequest)."""
-    obj = parse_object(body, kind)
+    obj = parse_object(context, body, kind)
     expect_kind(obj, kind)
     normalise(context, obj, kind, schema)
     obj.setdefault("metadata", {})
     return obj
 
 
-def parse_object(body: bytes, kind: GVK) -> Object:
+def parse_object(context: RequestContext, body: bytes, kind: GVK) -> Object:
     """The JSON object in a body, with the kind that it is expected to be when it names none."""
     try:
         obj = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        shown = body[:30].decode(errors="replace") + ("..." if len(body) > 30 else "")
-        raise BadRequest(
-            f"the object provided is unrecognized (must be of type {kind.kind}): "
-            f"couldn't get version/kind; json parse error: {json_error(body, error)} ({shown})"
-        ) from None
+        raise unrecognized(body, kind, f"{_NO_KIND}{json_error(body, error)}") from None
     if not isinstance(obj, dict):
-        raise BadRequest(
-            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; "
-            "json parse error: json: cannot unmarshal into Go value of type struct"
-        )
+        raise unrecognized(body, kind, f"{_NO_KIND}json: cannot unmarshal {kind_of(obj)} into Go value of type {_HEAD}")
+    for field in ("apiVersion", "kind"):
+        if not isinstance(obj.get(field) or "", str):
+            found = f"json: cannot unmarshal {kind_of(obj[field])} into Go struct field .{field} of type string"
+            raise unrecognized(body, kind, f"{_NO_KIND}{found}")
+    note_repeated(context, body, obj)
     obj["apiVersion"] = obj.get("apiVersion") or kind.api_version
     obj["kind"] = obj.get("kind") or kind.kind
     return obj
+
+
+def unrecognized(body: bytes, kind: GVK, why: str) -> BadRequest:
+    """The answer to a body of which not even the kind can be read; it shows how the body begins, in hex when that is
+    no JSON."""
+    begins = body[:30].decode(errors="replace") if body[:1] == b"{" else body[:30].hex() or "<empty>"
+    more = " ..." if len(body) > 30 else ""
+    return BadRequest(f"the object provided is unrecognized (must be of type {kind.kind}): {why} ({begins}{more})")
+
+
+def note_repeated(context: RequestContext, body: bytes, document: Any, *, prefix: str = "") -> None:
+    """Keep in `context.misread` the keys that a JSON body has twice in one object; `document` is what it reads as."""
+    if context.misread or context.field_validation == "Ignore" or orjson.dumps(document) == body:
+        return  # nothing was left out
+    context.misread = [f'{prefix}duplicate field "{path}"' for path in duplicate_keys(body)]
 
 
 def json_error(body: bytes, error: orjson.JSONDecodeError) -> str:
@@ -137,20 +157,29 @@ def expect_kind(obj: Object, kind: GVK) -> None:
 
 def normalise(context: RequestContext, obj: Object, kind: GVK, schema: Schema | None) -> Sequence[str]:
     """Decode `obj` by its schema, in place; unknown fields, which it answers, go as `context.field_validation` says."""
-    if schema is None:
-        return ()
-    try:
-        unknown = read(context, obj, kind, schema)
-    except DecodeError as error:
-        raise Undecodable(kind, str(error)) from error
-    if not unknown or context.field_validation == "Ignore":
+    unknown: Sequence[str] = ()
+    if schema is not None:
+        try:
+            unknown = read(context, obj, kind, schema)
+        except DecodeError as error:
+            raise Undecodable(kind, str(error)) from error
+    if not (unknown or context.misread) or context.field_validation == "Ignore":
         return unknown
-    messages = [f'unknown field "{path}"' for path in unknown]
+    messages = [*_misread(context, unknown), *(f'unknown field "{path}"' for path in unknown)]
     if context.field_validation == "Strict":
         raise Undecodable(kind, f"strict decoding error: {', '.join(messages)}")
     for message in messages:
-        context.warn(message)
+        for line in message.removeprefix(f"{STRICT_YAML}\n").split("\n"):
+            context.warn(line.strip())
     return unknown
+
+
+def _misread(context: RequestContext, unknown: Sequence[str]) -> Sequence[str]:
+    """A typed reader does not look into fields that it does not know: what is twice there, it does not see."""
+    if context.spec.structural is not None or not unknown:
+        return context.misread
+    hidden = tuple(f'duplicate field "{path}{end}' for path in unknown for end in ('"', ".", "["))
+    return [each for each in context.misread if not each.startswith(hidden)]
 
 
 def read(context: RequestContext, obj: Object, kind: GVK, schema: Schema) -> Sequence[str]:

@@ -6,7 +6,7 @@ is computed again on what they left. Only a patch that names a resourceVersion c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ from apiserver.verbs.decode import (
     check_name_and_namespace,
     expect_kind,
     json_error,
+    note_repeated,
     read,
     typed,
 )
@@ -29,17 +30,19 @@ from apiserver.verbs.managed import unwritable
 from apiserver.verbs.parts import Parts
 from apiserver.verbs.patch_errors import not_of_its_type, shown, undecodable, unprocessable, untyped
 from machinery.client.api import PatchType
-from machinery.errors import ApiError, BadRequest, FieldError, NotFound, UnsupportedMediaType, invalid
+from machinery.errors import ApiError, BadRequest, FieldError, NotFound, RequestTooLarge, UnsupportedMediaType, invalid
+from machinery.manifest import ManifestError, duplicate_keys, load_lax
 from machinery.objects.gvk import GVK
 from machinery.objects.meta import deep_copy
 from machinery.patch import json_patch, merge, strategic
 from machinery.patch.apply import apply
 from machinery.patch.errors import PatchFailed, PatchMalformed
-from machinery.schema.decode import DecodeError
+from machinery.schema.decode import DecodeError, kind_of
 from machinery.schema.model import Schema
 
 Object = dict[str, Any]
 
+_OPERATION = ("op", "path", "from", "value")
 PATCH_OPTIONS = GVK("meta.k8s.io", "", "PatchOptions")
 
 
@@ -54,7 +57,7 @@ async def patch(
     if force:
         raise _options_error("force", "FieldValueForbidden", "Forbidden: may not be specified for non-apply patch")
     if context.subresource == "scale":
-        compute = _computation(parts.schemas.named("io.k8s.api.autoscaling.v1.Scale"), body, patch_type)
+        compute = _computation(context, parts.schemas.named("io.k8s.api.autoscaling.v1.Scale"), body, patch_type)
         return await put.rescale(parts, context, compute)
     schema = parts.schemas.of(context.spec)
     if patch_type is PatchType.STRATEGIC and context.spec.structural is not None:
@@ -62,7 +65,7 @@ async def patch(
             "the body of the request was in an unknown format - accepted media types include: "
             "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
         )
-    compute = _computation(schema, body, patch_type)
+    compute = _computation(context, schema, body, patch_type)
 
     async def change(current: Stored) -> Object:
         new = _named(compute(current.obj), context)
@@ -86,7 +89,7 @@ async def _apply(parts: Parts, context: RequestContext, body: bytes, *, force: b
     spec, schema = context.spec, parts.schemas.of(context.spec)
     if schema is None:
         raise UnsupportedMediaType(f"server-side apply needs the schema of {spec.gvr.group_resource}")
-    config = _applied(context, body)
+    config, twice = _applied(context, body)
     if context.subresource == "scale":
         return await put.rescale(parts, context, lambda current: merge.apply(current, config))
     try:
@@ -100,7 +103,7 @@ async def _apply(parts: Parts, context: RequestContext, body: bytes, *, force: b
         raise BadRequest("metadata.managedFields must be nil")
 
     def merged(live: Object | None) -> Object:
-        return deep_copy(
+        new = deep_copy(
             apply(
                 schema,
                 live,
@@ -112,6 +115,8 @@ async def _apply(parts: Parts, context: RequestContext, body: bytes, *, force: b
                 ignore=unwritable(spec, context.subresource),
             )
         )
+        _tell_of(context, twice)  # conflicts come first
+        return new
 
     async def change(current: Stored) -> Object:
         return await changed(parts, context, _asking(merged(current.obj), config), current, managed=True)
@@ -142,43 +147,63 @@ def _asking(new: Object, config: Object) -> Object:
     return new
 
 
-def _applied(context: RequestContext, body: bytes) -> Object:
-    """The configuration in the body of an apply: JSON or YAML."""
+def _tell_of(context: RequestContext, twice: Sequence[str]) -> None:
+    """Keys that come twice in an applied configuration. Raises BadRequest when the client asked for that."""
+    if not twice or context.field_validation == "Ignore":
+        return
+    if context.field_validation == "Strict":
+        listed = "".join(f"\n  {each}" for each in twice)
+        why = f"error converting YAML to JSON: yaml: unmarshal errors:{listed}"
+        raise BadRequest(f"error strict decoding YAML: {why}")
+    for each in twice:
+        context.warn(each)
+
+
+def _applied(context: RequestContext, body: bytes) -> tuple[Object, Sequence[str]]:
+    """The configuration in the body of an apply, JSON or YAML, and the keys that it has twice."""
+    twice: Sequence[str] = ()
     try:
         config = orjson.loads(body)
+        if orjson.dumps(config) != body and duplicate_keys(body):
+            _, twice = _yaml(body)
     except orjson.JSONDecodeError:
-        config = _yaml(body)
+        config, twice = _yaml(body)
     if not isinstance(config, dict):
-        raise BadRequest("error decoding YAML: the body is no object")
+        what = f"json: cannot unmarshal {kind_of(config)} into Go value of type map[string]interface {{}}"
+        raise BadRequest(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {what}")
     kind = context.spec.gvk if context.subresource != "scale" else GVK("autoscaling", "v1", "Scale")
     config["apiVersion"] = config.get("apiVersion") or kind.api_version
     config["kind"] = config.get("kind") or kind.kind
     expect_kind(config, kind)
     if not isinstance(config.setdefault("metadata", {}), dict):
         raise BadRequest("error decoding YAML: metadata is no object")
-    return config
+    return config, twice
 
 
-def _yaml(body: bytes) -> Any:
-    from machinery import manifest
-
+def _yaml(body: bytes) -> tuple[Any, Sequence[str]]:
     try:
-        return manifest.load(body)
-    except ValueError as error:
-        raise BadRequest(f"error decoding YAML: {error}") from None
+        return load_lax(body)
+    except ManifestError as error:
+        raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {error.message}") from None
 
 
-def _computation(schema: Schema | None, body: bytes, patch_type: PatchType) -> Callable[[Object], Object]:
+def _computation(
+    context: RequestContext, schema: Schema | None, body: bytes, patch_type: PatchType
+) -> Callable[[Object], Object]:
     """The patch as a function of the object; each call gives an object that shares nothing with its argument."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         said = "" if patch_type is PatchType.STRATEGIC else "error decoding patch: "
         raise BadRequest(said + json_error(body, error)) from None
-    if patch_type is PatchType.JSON and not isinstance(document, list):
-        raise BadRequest("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
-    if patch_type is not PatchType.JSON and not isinstance(document, dict):
-        raise BadRequest("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}")
+    if patch_type is PatchType.JSON:
+        _check_operations(context, body, document)
+    elif not isinstance(document, dict):
+        said = "" if patch_type is PatchType.STRATEGIC else "error decoding patch: "
+        what = f"json: cannot unmarshal {kind_of(document)} into Go value of type map[string]interface {{}}"
+        raise BadRequest(said + what)
+    else:
+        note_repeated(context, body, document)
 
     def compute(current: Object) -> Object:
         try:
@@ -190,6 +215,10 @@ def _computation(schema: Schema | None, body: bytes, patch_type: PatchType) -> C
                 case _:
                     new = merge.apply(current, document)
         except PatchMalformed as error:
+            if (
+                patch_type is PatchType.JSON
+            ):  # it is well-formed; that an operation makes no sense shows when it is done
+                raise unprocessable() from error
             raise BadRequest(str(error)) from None
         except PatchFailed as error:
             raise unprocessable() from error
@@ -198,6 +227,41 @@ def _computation(schema: Schema | None, body: bytes, patch_type: PatchType) -> C
         return deep_copy(new)
 
     return compute
+
+
+def _check_operations(context: RequestContext, body: bytes, document: Any) -> None:
+    """Whether a JSON patch is a list of operations; what a strict reader holds against them goes to the context."""
+    strict = context.field_validation != "Ignore"
+    operation = "handlers.jsonPatchOp" if strict else "jsonpatch.Operation"
+    if not isinstance(document, list):
+        whole = f"[]{operation}" if strict else "jsonpatch.Patch"
+        raise BadRequest(
+            f"error decoding patch: json: cannot unmarshal {kind_of(document)} into Go value of type {whole}"
+        )
+    for each in document:
+        if not isinstance(each, dict):
+            found = f"json: cannot unmarshal {kind_of(each)} into Go value of type {operation}"
+            raise BadRequest(f"error decoding patch: {found}")
+        for field in ("op", "path", "from"):
+            if strict and not isinstance(each.get(field) or "", str):
+                where = f"Go struct field jsonPatchOp.{field} of type string"
+                raise BadRequest(f"error decoding patch: json: cannot unmarshal {kind_of(each[field])} into {where}")
+    if len(document) > json_patch.MAX_OPERATIONS:
+        limit = json_patch.MAX_OPERATIONS
+        raise RequestTooLarge(
+            f"Request entity too large: The allowed maximum operations in a JSON patch is {limit}, got {len(document)}"
+        )
+    note_repeated(context, body, document, prefix="json patch ")
+    if strict:
+        context.misread = [
+            *context.misread,
+            *(
+                f'json patch unknown field "[{index}].{field}"'
+                for index, each in enumerate(document)
+                for field in each
+                if field not in _OPERATION
+            ),
+        ]
 
 
 def _named(new: Object, context: RequestContext) -> Object:

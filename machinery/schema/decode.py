@@ -68,7 +68,7 @@ class _Walk:
                 return _quantity(value)
             case "int-or-string":
                 if isinstance(value, bool) or not isinstance(value, int | str):
-                    raise DecodeError(f"json: cannot unmarshal {_kind(value)} into Go value of type int32")
+                    raise DecodeError(f"json: cannot unmarshal {kind_of(value)} into Go value of type int32")
             case _:
                 pass
         return value
@@ -154,7 +154,7 @@ def _quantity(value: Any) -> str:
 
 
 def _mismatch(schema: Schema, value: Any, struct: str, dotted: str) -> DecodeError:
-    what = _kind(value)
+    what = kind_of(value)
     if what == "number" and schema.type == "integer":
         what = f"number {value}"
     go_type = "string" if schema.is_time else schema.go_type
@@ -163,7 +163,8 @@ def _mismatch(schema: Schema, value: Any, struct: str, dotted: str) -> DecodeErr
     return DecodeError(message, dotted=dotted, value=value, go_type=go_type)
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a JSON value is, in the words of Go's decoder."""
     match value:
         case bool():
             return "bool"

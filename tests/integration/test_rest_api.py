@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import io
-from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import orjson
 import pytest
-import pytest_asyncio
 import yaml
 
 from machinery.client.api import DeleteOptions, PatchType, Representation
@@ -20,7 +16,8 @@ from machinery.client.rest import RestClient
 from machinery.client.tls import client_context
 from machinery.errors import Conflict, Forbidden, NotFound, ServiceUnavailable, Unauthorized
 from machinery.objects.gvk import GVR
-from tests.support.apiserver import Plane, plane
+from tests.support.apiserver import plane
+from tests.support.rest import World
 
 CLUSTER_ROLES = GVR("rbac.authorization.k8s.io", "v1", "clusterroles")
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -30,41 +27,6 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 def config_map(name: str, **data: str) -> dict[str, Any]:
     metadata = {"name": name, "namespace": "default"}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
-
-
-class World:
-    """A server, its administrator's client, and raw requests for what no client would send."""
-
-    def __init__(self, server: Plane, client: RestClient, session: aiohttp.ClientSession) -> None:
-        self.server = server
-        self.client = client
-        self._session = session
-
-    async def raw(self, method: str, path: str, **more: Any) -> tuple[aiohttp.ClientResponse, bytes]:
-        if "data" in more:
-            more["data"] = io.BytesIO(more["data"])
-            more["headers"] = {"Content-Type": "application/json", **more.get("headers", {})}
-        async with self._session.request(method, self.server.url + path, **more) as response:
-            return response, await response.read()
-
-    async def status(self, method: str, path: str, **more: Any) -> tuple[int, str, str]:
-        """Code, reason and message of an answer that is a Status."""
-        response, body = await self.raw(method, path, **more)
-        document = orjson.loads(body)
-        assert document["kind"] == "Status"
-        assert document["code"] == response.status
-        return response.status, document["reason"], document["message"]
-
-
-@pytest_asyncio.fixture
-async def world() -> AsyncIterator[World]:
-    async with plane() as server:
-        client = server.client()
-        pair = server.certificate("admin", "system:masters")
-        context = client_context(ca=server.authority.pair.certificate, certificate=pair.certificate, key=pair.key)
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), auto_decompress=False) as session:
-            yield World(server, client, session)
-        await client.close()
 
 
 async def test_an_objects_life(world: World) -> None:

@@ -1,0 +1,197 @@
+"""Bodies that a strict reader objects to, over REST: keys that come twice, in JSON, YAML and every kind of patch."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.support.rest import World
+
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+JSON = b"""{
+  "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+  "spec": {
+    "unknown1": "val1", "unknownDupe": "a", "unknownDupe": "b", "paused": true, "paused": false,
+    "selector": {"matchLabels": {"app": "web"}},
+    "template": {
+      "metadata": {"labels": {"app": "web"}},
+      "spec": {"containers": [{"name": "c", "image": "i", "imagePullPolicy": "Always", "imagePullPolicy": "Never"}]}
+    }
+  }
+}"""
+YAML = b"""apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  unknown1: val1
+  unknownDupe: a
+  unknownDupe: b
+  paused: true
+  paused: false
+  selector:
+    matchLabels: {app: web}
+  template:
+    metadata:
+      labels: {app: web}
+    spec:
+      containers:
+      - name: c
+        image: i
+        imagePullPolicy: Always
+        imagePullPolicy: Never
+"""
+IN_JSON = ['duplicate field "spec.paused"', 'duplicate field "spec.template.spec.containers[0].imagePullPolicy"']
+IN_YAML = [
+    'line 8: key "unknownDupe" already set in map',
+    'line 10: key "paused" already set in map',
+    'line 21: key "imagePullPolicy" already set in map',
+]
+UNKNOWN = ['unknown field "spec.unknown1"', 'unknown field "spec.unknownDupe"']
+
+
+def warnings(response: Any) -> list[str]:
+    """The texts of the Warning headers."""
+    texts = [re.fullmatch(r'299 - "(.*)"', header) for header in response.headers.getall("Warning", ())]
+    return [text[1].replace('\\"', '"') for text in texts if text]
+
+
+@pytest.mark.parametrize(("media_type", "body", "twice"), [("json", JSON, IN_JSON), ("yaml", YAML, IN_YAML)])
+async def test_a_key_that_comes_twice(world: World, media_type: str, body: bytes, twice: list[str]) -> None:
+    headers = {"Content-Type": f"application/{media_type}"}
+    code, reason, message = await world.status(
+        "POST", f"{DEPLOYMENTS}?fieldValidation=Strict", data=body, headers=headers
+    )
+    assert (code, reason) == (400, "BadRequest")
+    listed = ", ".join(twice) if media_type == "json" else "yaml: unmarshal errors:\n  " + "\n  ".join(twice)
+    assert message == (
+        'Deployment in version "v1" cannot be handled as a Deployment: '
+        f"strict decoding error: {listed}, {', '.join(UNKNOWN)}"
+    )
+    response, _ = await world.raw(
+        "POST", f"{DEPLOYMENTS}?fieldValidation=Ignore&dryRun=All", data=body, headers=headers
+    )
+    assert (response.status, warnings(response)) == (201, [])
+    response, answer = await world.raw("POST", DEPLOYMENTS, data=body, headers=headers)
+    assert (response.status, warnings(response)) == (201, [*twice, *UNKNOWN])
+    container = orjson.loads(answer)["spec"]["template"]["spec"]["containers"][0]
+    assert container["imagePullPolicy"] == "Never"  # the last one counts
+    response, _ = await world.raw("PUT", f"{DEPLOYMENTS}/web", data=body, headers=headers)
+    assert (response.status, warnings(response)) == (200, [*twice, *UNKNOWN])
+
+
+MERGE = b'{"data": {"a": "1", "a": "2"}}'
+PATCHES = {
+    "merge-patch+json": (MERGE, 'duplicate field "data.a"'),
+    "strategic-merge-patch+json": (MERGE, 'duplicate field "data.a"'),
+    "json-patch+json": (
+        b'[{"op": "add", "op": "add", "path": "/data", "value": {"a": "2"}, "why": 1}]',
+        'json patch duplicate field "[0].op"',
+    ),
+}
+
+
+@pytest.mark.parametrize("media_type", PATCHES)
+async def test_a_key_that_comes_twice_in_a_patch(world: World, media_type: str) -> None:
+    body, said = PATCHES[media_type]
+    more = ['json patch unknown field "[0].why"'] if media_type.startswith("json-patch") else []
+    await world.raw("POST", MAPS, data=b'{"metadata": {"name": "a"}}')
+    headers = {"Content-Type": f"application/{media_type}"}
+    code, reason, message = await world.status("PATCH", f"{MAPS}/a?fieldValidation=Strict", data=body, headers=headers)
+    assert (code, reason) == (422, "Invalid")
+    assert message.endswith(f"strict decoding error: {', '.join([said, *more])}")
+    response, answer = await world.raw("PATCH", f"{MAPS}/a", data=body, headers=headers)
+    assert (response.status, warnings(response)) == (200, [said, *more])
+    assert orjson.loads(answer)["data"] == {"a": "2"}
+
+
+APPLIED = [
+    b"apiVersion: v1\nkind: ConfigMap\ndata:\n  a: x\n  a: y\n",
+    b'{"apiVersion": "v1", "kind": "ConfigMap",\n "data":\n {"a": "x",\n  "a": "y"}}',
+]
+
+
+@pytest.mark.parametrize("text", APPLIED)
+async def test_a_key_that_comes_twice_in_an_apply(world: World, text: bytes) -> None:
+    headers = {"Content-Type": "application/apply-patch+yaml"}
+    path, line = f"{MAPS}/a?fieldManager=me", 5 if text.startswith(b"api") else 4
+    answer = await world.status("PATCH", f"{path}&fieldValidation=Strict", data=text, headers=headers)
+    assert answer == (400, "BadRequest", (
+        "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n"
+        f'  line {line}: key "a" already set in map'
+    ))  # fmt: skip
+    response, body = await world.raw("PATCH", path, data=text, headers=headers)
+    assert (response.status, warnings(response)) == (201, [f'line {line}: key "a" already set in map'])
+    assert orjson.loads(body)["data"] == {"a": "y"}
+
+
+async def test_a_key_that_comes_twice_in_a_subresource(world: World) -> None:
+    await world.raw("POST", DEPLOYMENTS, data=JSON)
+    body = b'{"metadata": {"name": "web"}, "spec": {"replicas": 1, "replicas": 2}}'
+    response, _ = await world.raw("PUT", f"{DEPLOYMENTS}/web/scale", data=body)
+    assert (response.status, warnings(response)) == (200, ['duplicate field "spec.replicas"'])
+    code, _, message = await world.status("PUT", f"{DEPLOYMENTS}/web/scale?fieldValidation=Strict", data=body)
+    assert (code, message.partition("strict ")[2]) == (400, 'decoding error: duplicate field "spec.replicas"')
+
+
+UNREADABLE = [
+    ("json", b"{", "couldn't get version/kind; json parse error: unexpected end of JSON input ({)"),
+    ("json", b"", "couldn't get version/kind; json parse error: unexpected end of JSON input (<empty>)"),
+    ("json", b'{"kind": "ConfigMap", "data": {"a": "b"', (
+        'couldn\'t get version/kind; json parse error: unexpected end of JSON input ({"kind": "ConfigMap", "data":  ...)'
+    )),
+    ("yaml", b"a: [", "yaml: line 1: did not find expected node content (613a205b)"),
+    ("yaml", b"kind: ConfigMap\nmetadata: a: b", (
+        "yaml: line 2: mapping values are not allowed in this context "
+        "(6b696e643a20436f6e6669674d61700a6d657461646174613a20613a2062)"
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("media_type", "body", "why"), UNREADABLE)
+async def test_a_body_that_cannot_be_read(world: World, media_type: str, body: bytes, why: str) -> None:
+    headers = {"Content-Type": f"application/{media_type}"}
+    answer = await world.status("POST", MAPS, data=body, headers=headers)
+    assert answer == (400, "BadRequest", f"the object provided is unrecognized (must be of type ConfigMap): {why}")
+
+
+BAD_PATCHES = [
+    ("json-patch+json", b"{}", "json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"),
+    ("json-patch+json", b"[1]", "json: cannot unmarshal number into Go value of type handlers.jsonPatchOp"),
+    ("json-patch+json", b'[{"op": 1}]',
+     "json: cannot unmarshal number into Go struct field jsonPatchOp.op of type string"),
+    ("merge-patch+json", b"[]", "json: cannot unmarshal array into Go value of type map[string]interface {}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("media_type", "body", "why"), BAD_PATCHES)
+async def test_a_patch_that_is_none(world: World, media_type: str, body: bytes, why: str) -> None:
+    await world.raw("POST", MAPS, data=b'{"metadata": {"name": "a"}}')
+    headers = {"Content-Type": f"application/{media_type}"}
+    answer = await world.status("PATCH", f"{MAPS}/a", data=body, headers=headers)
+    assert answer == (400, "BadRequest", f"error decoding patch: {why}")
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [{"op": "frobnicate", "path": "/data"}, {"op": "add", "path": "/data"}, {"op": "remove", "path": "data"}],
+)
+async def test_operations_that_cannot_be_done(world: World, operation: dict[str, Any]) -> None:
+    await world.raw("POST", MAPS, data=b'{"metadata": {"name": "a"}}')
+    headers = {"Content-Type": "application/json-patch+json"}
+    answer = await world.status("PATCH", f"{MAPS}/a", data=orjson.dumps([operation]), headers=headers)
+    assert answer == (422, "Invalid", "the server rejected our request due to an error in our request")
+
+
+async def test_a_patch_of_too_many_operations(world: World) -> None:
+    await world.raw("POST", MAPS, data=b'{"metadata": {"name": "a"}}')
+    body = orjson.dumps([{"op": "test", "path": "/kind", "value": "ConfigMap"}] * 10_001)
+    headers = {"Content-Type": "application/json-patch+json"}
+    code, reason, message = await world.status("PATCH", f"{MAPS}/a", data=body, headers=headers)
+    assert (code, reason) == (413, "RequestEntityTooLarge")
+    assert message.endswith("The allowed maximum operations in a JSON patch is 10000, got 10001")
