@@ -9,6 +9,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from machinery.errors import ApiError
 
 
@@ -48,7 +51,20 @@ class ServerError(CliError):
         reason = f" ({error.reason})" if error.reason else ""
         doing = f"{self.doing}: " if self.doing else ""
         if error.code == 422:
-            return f"{doing}{error.message}" if self.doing else f"The request is invalid: {error.message}"
+            return _invalid(error.message, error.details)
         if error.code == 401:
             return f"error: You must be logged in to the server ({error.message})"
         return f"Error from server{reason}: {doing}{error.message}"
+
+
+def _invalid(message: str, details: Mapping[str, Any]) -> str:
+    """`The Deployment "web" is invalid: spec.replicas: ...`; several causes stand under each other, each once."""
+    said = "The request is invalid"
+    kind, name, causes = details.get("kind", ""), details.get("name", ""), details.get("causes") or ()
+    if kind or name:
+        said = f'The {kind} "{name}" is invalid'
+    if not causes:
+        return said if kind or name else f"{said}: {message}"
+    fields = dict.fromkeys(f"{cause.get('field', '')}: {cause.get('message', '')}" for cause in causes)
+    lines = [text.removeprefix(": ") for text in fields]
+    return f"{said}: {lines[0]}" if len(lines) == 1 else "\n".join([f"{said}: ", *(f"* {line}" for line in lines)])

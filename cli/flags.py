@@ -121,7 +121,7 @@ def _long(word: str, words: list[str], by_name: Mapping[str, Flag], parsed: Pars
             text = words.pop(0)
         else:
             raise UsageError(f"flag needs an argument: --{name}")
-    _set(parsed, flag, text, f"--{name}")
+    _set(parsed, flag, text, f"-{flag.short}, --{name}" if flag.short else f"--{name}")
 
 
 def _shorts(word: str, words: list[str], by_short: Mapping[str, Flag], parsed: Parsed) -> None:
@@ -169,7 +169,10 @@ def _value(flag: Flag, text: str) -> Any:
                 return False
             raise ValueError("must be true or false")
         case Kind.INT:
-            return int(text)
+            try:
+                return int(text)
+            except ValueError:
+                raise ValueError("must be an integer") from None
         case Kind.DURATION:
             from machinery.objects import timefmt
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import pathlib
 import signal
@@ -17,6 +18,8 @@ from cli.flags import Parsed, switch
 
 if TYPE_CHECKING:
     from pilothouse.instance import Claim
+
+log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 """Takes a line for the user."""
@@ -106,7 +109,10 @@ def tell_parent(word: str) -> None:
 
 
 async def refusing(work: Callable[[], Awaitable[int]], *errors: type[Exception]) -> int:
-    """Run `work`; errors of these types become a CliError, and the parent of a detached process hears of any."""
+    """Run `work`; errors of these types become a CliError, and the parent of a detached process hears of any.
+
+    Any other is a fault of our own; a detached process leaves the whole of it in its log."""
+    detached = READY_FD in os.environ
     try:
         return await work()
     except CliError as error:
@@ -118,6 +124,10 @@ async def refusing(work: Callable[[], Awaitable[int]], *errors: type[Exception])
         message = reason(error)
         tell_parent(f"error {message}")
         raise CliError(message) from None
+    except Exception:
+        if detached:
+            log.exception("ended by an exception that nobody foresaw")
+        raise
 
 
 def reason(error: Exception) -> str:

@@ -10,12 +10,16 @@ import difflib
 import importlib
 import logging
 import os
+import re
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 
 from cli.command import GLOBAL_FLAGS, Command, global_help, help_text
 from cli.errors import CliError, ServerError, UsageError
 from cli.flags import Parsed, first_argument, parse
+
+log = logging.getLogger(__name__)
 
 # group -> command -> (module below cli.commands, one line). The help of `pilot` itself imports none of them.
 COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
@@ -65,9 +69,12 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line. Answers the exit code; never raises for what a user or a server can do wrong."""
+    """Run one command line. Answers the exit code; never raises, a fault of our own is one line too."""
     words = list(sys.argv[1:] if argv is None else argv)
+    verbosity = _verbosity(words)
+    logging.basicConfig(level=logging.DEBUG if verbosity > 1 else logging.INFO if verbosity else logging.WARNING)
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return _dispatch(words)
     except CliError as error:
         print(error.render(), file=sys.stderr)
@@ -81,10 +88,40 @@ def main(argv: Sequence[str] | None = None) -> int:
         # the reader of a pipe (head, say) went away: not our error, and nothing more can be printed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        # the machine's doing, a full disk say; what a command expects of it, the command has said in its own words
+        _show_details()
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        _show_details()
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        hint = "" if verbosity > 1 else " (run it again with -v=8 for the details)"
+        print(f"error: internal error: {said}{hint}", file=sys.stderr)
+        return 1
+
+
+def _show_details() -> None:
+    """Where the exception of the moment came from, for those who asked to see what is logged."""
+    log.debug("the command ended with an exception", exc_info=True)
+
+
+def _verbosity(words: Sequence[str]) -> int:
+    """The level of -v, found without parsing: what parsing has to say comes later, and may be what fails."""
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        found = re.fullmatch(r"--?v(?:=?(\d+))?", word)
+        if word == "--":
+            break
+        if found:
+            return int(found[1] or (after if after.isdecimal() else 0))
+    return 0
 
 
 def _dispatch(words: list[str]) -> int:
     index = first_argument(words, GLOBAL_FLAGS)
+    if index is None:
+        parse(words, GLOBAL_FLAGS)
     if index is None or words[index] in ("help", "options"):
         asked = words[index] if index is not None else ""
         if asked == "help" and len(words) > index + 1:  # type: ignore[operator]  # asked is "help" only with an index
@@ -105,7 +142,7 @@ def _dispatch(words: list[str]) -> int:
     parsed = _parse(command, path, words)
     if parsed["help"] or command.run is None:
         print(help_text(command, path))
-        return 0
+        return 0 if parsed["help"] else 1
     return asyncio.run(_run(command, path, parsed))
 
 
@@ -130,9 +167,8 @@ async def _run(command: Command, path: str, parsed: Parsed) -> int:
     from machinery.errors import ApiError
     from machinery.rpc import RpcError
 
-    logging.basicConfig(level=logging.DEBUG if parsed["v"] > 1 else logging.INFO if parsed["v"] else logging.WARNING)
     assert command.run is not None, "groups without a function are answered with their help"
-    session = Session(parsed)
+    session = Session(_connection(command, parsed))
     try:
         return await command.run(session, parsed) or 0
     except ApiError as error:
@@ -147,6 +183,14 @@ async def _run(command: Command, path: str, parsed: Parsed) -> int:
         raise UsageError(error.message, hint=error.hint or f"See '{path} --help' for usage.") from None
     finally:
         await session.close()
+
+
+def _connection(command: Command, parsed: Parsed) -> Parsed:
+    """The global flags as they were typed. A command's own flag may have the name of one (`create rolebinding --user`):
+    then it is the command's, and the global one has its default."""
+    own = {flag.name for flag in command.flags}
+    values = {flag.name: flag.default if flag.name in own else parsed[flag.name] for flag in GLOBAL_FLAGS}
+    return Parsed(values, given=parsed.given - own)
 
 
 def _find(name: str) -> Command:

@@ -16,11 +16,19 @@ if TYPE_CHECKING:
 
 
 async def run(session: Session, flags: Parsed) -> int:
-    print(f"Client Version: v{importlib.metadata.version('pilothouse')}", flush=True)
+    print(f"Client Version: {_own()}", flush=True)
     if not flags["client"]:
         server = orjson.loads(await (await session.client()).document("/version"))
         print(f"Server Version: {server['gitVersion']}")
     return 0
+
+
+def _own() -> str:
+    """This program's version; a checkout that nobody installed has none."""
+    try:
+        return f"v{importlib.metadata.version('pilothouse')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown (not installed)"
 
 
 COMMAND = Command(

@@ -64,7 +64,7 @@ def test_flags_and_arguments_mix_and_double_dash_ends_flags() -> None:
         ("--output", "flag needs an argument: --output"),
         ("-n", "flag needs an argument: 'n' in -n"),
         ("--replicas=many", 'invalid argument "many" for "--replicas" flag'),
-        ("--watch=maybe", 'invalid argument "maybe" for "--watch" flag'),
+        ("--watch=maybe", 'invalid argument "maybe" for "-w, --watch" flag'),
         ("--timeout=soon", 'invalid argument "soon" for "--timeout" flag'),
     ],
 )

@@ -1,0 +1,101 @@
+"""`main`: whatever a command does, the user sees lines and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import errno
+import logging
+
+import pytest
+
+import cli.commands.version as version
+from cli.command import Command
+from cli.errors import ServerError
+from cli.flags import Parsed
+from cli.main import main
+from machinery.errors import ApiError
+
+
+def _failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    async def run(session: object, flags: Parsed) -> int:
+        raise error
+
+    monkeypatch.setattr(version, "COMMAND", Command("version", "", "version", run))
+
+
+def test_a_fault_of_our_own_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    _failing(monkeypatch, KeyError("some\nkey"))
+    assert main(["version"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "error: internal error: KeyError: 'some\\nkey' (run it again with -v=8 for the details)\n"
+
+
+@pytest.mark.parametrize("words", [["-v=8"], ["-v", "8"], ["--v=8"], ["-v8"]], ids=" ".join)
+def test_its_details_are_for_those_who_ask(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    words: list[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    _failing(monkeypatch, ZeroDivisionError("by zero"))
+    assert main(["version", *words]) == 1
+    assert capsys.readouterr().err == "error: internal error: ZeroDivisionError: by zero\n"
+    assert "Traceback" in caplog.text
+
+
+def test_a_fault_while_a_command_is_found(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delattr(version, "COMMAND")
+    assert main(["version"]) == 1
+    assert capsys.readouterr().err.startswith("error: internal error: AttributeError: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "error: No space left on device\n"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "error: /x: Permission denied\n"),
+    ],
+)
+def test_what_the_machine_refuses(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OSError, said: str
+) -> None:
+    _failing(monkeypatch, error)
+    assert main(["version"]) == 1
+    assert capsys.readouterr().err == said
+
+
+def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    _failing(monkeypatch, KeyboardInterrupt())
+    assert main(["version"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ApiError("no", code=422, details={"kind": "Pod", "name": "p"}), 'The Pod "p" is invalid'),
+        (ApiError("no sense", code=422), "The request is invalid: no sense"),
+        (
+            ApiError("x", code=422, details={"causes": [{"field": "patch", "message": "bad"}]}),
+            "The request is invalid: patch: bad",
+        ),
+        (ApiError("x", code=422, details={"causes": [{"message": "bad"}]}), "The request is invalid: bad"),
+        (
+            ApiError(
+                "x",
+                code=422,
+                details={
+                    "kind": "Pod",
+                    "name": "p",
+                    "causes": [{"field": "a", "message": "1"}, {"field": "b", "message": "2"}] * 2,
+                },
+            ),
+            'The Pod "p" is invalid: \n* a: 1\n* b: 2',
+        ),
+        (ApiError("who?", code=401), "error: You must be logged in to the server (who?)"),
+        (ApiError("no", code=403, reason="Forbidden"), "Error from server (Forbidden): no"),
+    ],
+)
+def test_what_a_server_said_is_told_as_kubectl_tells_it(error: ApiError, said: str) -> None:
+    assert ServerError(error).render() == said
