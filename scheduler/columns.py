@@ -256,21 +256,39 @@ class Columns:
 
 
 class Domains:
-    """The values of one node label as numbers; `ids` is -1 where the node does not have the label."""
+    """The values of one node label as numbers; `ids` is -1 where the node does not have the label.
 
-    __slots__ = ("_numbers", "ids", "key")
+    A value that no node has any more is no domain: its number is given to the next new value.
+    """
+
+    __slots__ = ("_free", "_members", "_numbers", "_values", "ids", "key")
 
     def __init__(self, key: str, capacity: int) -> None:
         self.key = key
         self.ids: NDArray[np.int64] = np.full(capacity, -1, np.int64)
         self._numbers: dict[str, int] = {}
+        self._values: list[str] = []  # by number
+        self._members: list[int] = []  # nodes that have the value, by number
+        self._free: list[int] = []
 
     def __len__(self) -> int:
+        """How many domains have a node."""
         return len(self._numbers)
 
+    @property
+    def extent(self) -> int:
+        """All numbers are below it."""
+        return len(self._values)
+
     def set(self, place: int, labels: Mapping[str, str]) -> None:
+        """The node at a place has these labels now; it is gone when there are none."""
         value = labels.get(self.key)
-        self.ids[place] = -1 if value is None else self._numbers.setdefault(value, len(self._numbers))
+        old = int(self.ids[place])
+        if old >= 0:
+            if self._values[old] == value:
+                return
+            self._leave(old)
+        self.ids[place] = -1 if value is None else self._join(value)
 
     def grow(self, capacity: int) -> None:
         fresh = np.full(capacity, -1, np.int64)
@@ -281,7 +299,28 @@ class Domains:
         """The sum of `counts` over each domain (of the places `among`), by the domain's number."""
         ids = self.ids[: len(counts)]
         has = ids >= 0 if among is None else (ids >= 0) & among
-        return np.bincount(ids[has], weights=counts[has], minlength=len(self)).astype(np.int64)
+        return np.bincount(ids[has], weights=counts[has], minlength=self.extent).astype(np.int64)
+
+    def _join(self, value: str) -> int:
+        number = self._numbers.get(value)
+        if number is not None:
+            self._members[number] += 1
+            return number
+        if self._free:
+            number = self._free.pop()
+            self._values[number], self._members[number] = value, 1
+        else:
+            number = len(self._values)
+            self._values.append(value)
+            self._members.append(1)
+        self._numbers[value] = number
+        return number
+
+    def _leave(self, number: int) -> None:
+        self._members[number] -= 1
+        if not self._members[number]:
+            del self._numbers[self._values[number]]
+            self._free.append(number)
 
 
 def grown(column: NDArray[Any], capacity: int) -> NDArray[Any]:

@@ -93,7 +93,7 @@ def _default_points(constraints: Sequence[SpreadConstraint], view: View, fitting
         if len(domains) == columns.count:  # a domain per node, as hosts are
             crowd[occupied] += selected[occupied] * weight
             continue
-        totals = np.bincount(there[known], weights=selected[occupied][known], minlength=len(domains))
+        totals = np.bincount(there[known], weights=selected[occupied][known], minlength=domains.extent)
         crowd += np.where(ids >= 0, totals[ids] * weight, 0.0)
     highest = crowd[fitting].max()
     return MAX_SCORE * (1.0 - crowd / highest) if highest > 0 else None
