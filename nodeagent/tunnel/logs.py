@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import os
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, BinaryIO
@@ -17,8 +16,6 @@ from nodeagent.runtime.model import Container, State
 from nodeagent.tunnel import crilog, follow
 
 CHUNK = 64 * 1024
-REOPEN = 0.2
-"""Seconds between looks for the file that a runtime begins after a rotation."""
 
 
 class Logs:
@@ -96,7 +93,7 @@ class Logs:
                     # Held open: a deleted pod takes its log away, and who follows it still wants the last words.
                     file = await asyncio.to_thread(_open, path, tail)
                 try:
-                    with follow.changes(f"/proc/self/fd/{file.fileno()}") as reading.changed:
+                    with follow.changes(file.fileno(), os.path.dirname(path)) as reading.changed:
                         async for piece in self._pieces(context, path, file, filter, reading):
                             yield piece
                 finally:
@@ -118,19 +115,17 @@ class Logs:
             over = not reading.follow  # before the read: what was written before the end is in what is read after it
             reading.changed.clear()
             with context.clock.external("read log"):
-                data, name = await asyncio.to_thread(_read, file, path)
+                data, rotated = await asyncio.to_thread(_read, file, path)
             if data:
                 *lines, rest = (rest + data).split(b"\n")
                 piece = b"".join(filter.feed(line) for line in lines)
                 if piece:
                     yield piece
-            elif name is _Name.TAKEN:
+            elif rotated:
                 reading.rotated = True
                 return
             elif over:
                 return
-            elif name is _Name.FREE:  # renamed a moment ago: the runtime is about to begin the next file
-                await context.clock.sleep(REOPEN)
             else:
                 await reading.changed.wait()
 
@@ -148,24 +143,16 @@ class _Reading:
         self.changed.set()
 
 
-class _Name(enum.Enum):
-    """Whose the log's name is: still this file's, another's, or nobody's."""
+def _read(file: BinaryIO, path: str) -> tuple[bytes, bool]:
+    """The next piece, and whether another file has the name (after a rotation nobody has it for a moment).
 
-    OURS = enum.auto()
-    TAKEN = enum.auto()
-    FREE = enum.auto()
-
-
-def _read(file: BinaryIO, path: str) -> tuple[bytes, _Name]:
-    """The next piece; and at the end, what became of the file's name."""
-    data = file.read(CHUNK)
-    if data:
-        return data, _Name.OURS
+    The name is looked at first: whoever took it wrote its last words here before, so an empty piece is the end.
+    """
     try:
-        same = os.stat(path).st_ino == os.fstat(file.fileno()).st_ino
+        rotated = os.stat(path).st_ino != os.fstat(file.fileno()).st_ino
     except FileNotFoundError:
-        return b"", _Name.FREE
-    return b"", _Name.OURS if same else _Name.TAKEN
+        rotated = False
+    return file.read(CHUNK), rotated
 
 
 def _open(path: str, tail: int | None) -> BinaryIO:

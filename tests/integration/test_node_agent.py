@@ -486,3 +486,20 @@ async def test_a_log_that_has_grown_is_rotated_and_followed_on(bench: Bench) -> 
     assert len(list(path.parent.iterdir())) == 3
     bench.fake.exit(id, 0)
     assert [piece async for piece in pieces] == []
+
+
+async def test_a_follower_waits_for_the_file_that_comes_after_a_rotation(bench: Bench) -> None:
+    await bench.create(fake={"logs": "one"})
+    id = bench.fake.find(NAMESPACE, "web", "app")
+    pieces = bench.client.logs(NAMESPACE, "web", {"follow": True})
+    assert await anext(pieces) == b"one\n"
+    container = bench.fake.containers[id]
+    path = Path(container.full_log_path())
+    with path.open("ab") as file:
+        file.write(b"2026-01-01T00:00:00Z stdout F last words\n")
+    path.rename(path.with_name("0.log.old"))
+    assert await anext(pieces) == b"last words\n"  # and then finds nobody at the name
+    container.lines.clear()
+    await bench.agent.context("n1").cri.reopen_log(id)
+    bench.fake.print(id, "two")
+    assert await anext(pieces) == b"two\n"
