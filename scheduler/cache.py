@@ -73,6 +73,7 @@ class Cache:
                 known.info = info
                 known.assumed = False
                 self._by_node[node_name][info.key] = info
+                self.relations.renew(info)
                 return
             self.remove(info.key)
         self._add(info, node_name, assumed=False)

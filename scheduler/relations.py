@@ -56,6 +56,11 @@ class Relation:
         if found is not None:
             self._count(*found, -1)
 
+    def renew(self, pod: PodInfo) -> None:
+        """The pod changed in nothing that is counted: hold its newest state only."""
+        place, _ = self._placed[pod.key]
+        self._placed[pod.key] = (place, pod)
+
     def set_namespace(self, name: str, labels: Mapping[str, str]) -> None:
         """A namespace's labels; terms that select namespaces by label count again from the start."""
         if self._namespaces.get(name, {}) != labels:

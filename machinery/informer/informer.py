@@ -100,7 +100,7 @@ class Informer:
         """One object changed or was deleted."""
         key = meta.key(step.object)
         if step.deleted:
-            self.remove(key, last=step.object)
+            self.remove(key, last=meta.without_managed_fields(step.object))
         else:
             self._put(key, step.object)
         self.store.resource_version = step.resource_version
@@ -112,6 +112,7 @@ class Informer:
             self._publish(key, last or old, None)
 
     def _put(self, key: str, obj: Object) -> None:
+        obj = meta.without_managed_fields(obj)
         old = self.store.put(obj)
         if old is not None and meta.uid(old) != meta.uid(obj):
             # Deleted and made again while we could not look: consumers must learn of both.

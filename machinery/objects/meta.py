@@ -134,6 +134,15 @@ def deep_copy(o: Object) -> Object:
     return copied
 
 
+def without_managed_fields(o: Object) -> Object:
+    """The object without the record of who wrote what, which is a third of it; itself when it has none. Only `metadata`
+    is copied. Such a copy can be written: the server leaves the record as it is when a writer says nothing of it."""
+    held = metadata(o)
+    if "managedFields" not in held:
+        return o
+    return {**o, "metadata": {key: value for key, value in held.items() if key != "managedFields"}}
+
+
 def with_labels(o: Object, labels: Mapping[str, str | None]) -> Object:
     """A copy with these labels set; a value of None removes the label. Only `metadata` is copied."""
     return _with_map(o, "labels", labels)

@@ -144,7 +144,7 @@ class DesiredPods(Actor):
         node = self._nodes.get(pods.node_name(pod))
         if node is None:
             return
-        pod = without_managed_fields(pod)
+        pod = meta.without_managed_fields(pod)
         uid = meta.uid(pod)
         self._latest.pods[uid] = pod
         if uid in self._starting:
@@ -178,11 +178,3 @@ class DesiredPods(Actor):
         for left in [left for left in self._leaving if not self._latest.alive(left)]:
             self._leaving.discard(left)
             self._latest.workers.pop(left, None)
-
-
-def without_managed_fields(pod: Object) -> Object:
-    """The pod without the record of who wrote what, which is a third of it and nothing to an agent."""
-    held = meta.metadata(pod)
-    if "managedFields" not in held:
-        return pod
-    return {**pod, "metadata": {key: value for key, value in held.items() if key != "managedFields"}}

@@ -15,21 +15,12 @@ Object = Mapping[str, Any]
 class PodEvents:
     """Records for one pod. Never waits, never fails."""
 
-    __slots__ = ("_pod", "_recorder")
+    __slots__ = ("_lists", "_recorder", "_reference")
 
     def __init__(self, recorder: Recorder, pod: Object) -> None:
         self._recorder = recorder
-        self._pod = pod
-
-    def normal(self, reason: str, message: str, *, container: Object | None = None) -> None:
-        self._recorder.event(self._reference(container), NORMAL, reason, message)
-
-    def warning(self, reason: str, message: str, *, container: Object | None = None) -> None:
-        self._recorder.event(self._reference(container), WARNING, reason, message)
-
-    def _reference(self, container: Object | None) -> dict[str, Any]:
-        pod = self._pod
-        reference = {
+        # Not the pod itself: as it was at first, nobody else holds it.
+        self._reference = {
             "kind": "Pod",
             "namespace": meta.namespace(pod),
             "name": meta.name(pod),
@@ -37,13 +28,20 @@ class PodEvents:
             "apiVersion": "v1",
             "resourceVersion": meta.resource_version(pod),
         }
-        if container is not None:
-            reference["fieldPath"] = f"spec.{_list_of(pod, container)}{{{container['name']}}}"
-        return reference
+        self._lists = {
+            container["name"]: key
+            for key in ("containers", "ephemeralContainers", "initContainers")
+            for container in pods.spec(pod).get(key) or ()
+        }
 
+    def normal(self, reason: str, message: str, *, container: Object | None = None) -> None:
+        self._recorder.event(self._about(container), NORMAL, reason, message)
 
-def _list_of(pod: Object, container: Object) -> str:
-    for key in ("initContainers", "ephemeralContainers"):
-        if any(each["name"] == container["name"] for each in pods.spec(pod).get(key) or ()):
-            return key
-    return "containers"
+    def warning(self, reason: str, message: str, *, container: Object | None = None) -> None:
+        self._recorder.event(self._about(container), WARNING, reason, message)
+
+    def _about(self, container: Object | None) -> dict[str, Any]:
+        if container is None:
+            return self._reference
+        name = container["name"]
+        return {**self._reference, "fieldPath": f"spec.{self._lists.get(name, 'containers')}{{{name}}}"}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 from typing import Any
 
 import pytest
 
 from machinery.client.resources import NODES, PODS
 from machinery.informer.subscription import Change
+from machinery.objects import meta
 from scheduler.cache import Cache
+from scheduler.demand import PodInfo
 from scheduler.intake import Intake, node_events
 from scheduler.queue import Place, SchedulingQueue
 from scheduler.queue_hints import Event
@@ -138,3 +142,15 @@ def test_a_heartbeat_changes_no_column() -> None:
     assert desk.cache.columns.position == position
     desk.nodes((beating, node("a", cpu="8")))
     assert desk.cache.columns.position > position
+
+
+def test_a_pod_that_runs_is_held_in_its_newest_state_only() -> None:
+    desk = Desk()
+    desk.nodes((None, node("a")))
+    states = [pod("p", on="a")]
+    states += [{**states[0], "status": {"message": str(number)}} for number in range(3)]
+    desk.pods((None, states[0]))
+    for old, new in itertools.pairwise(states):
+        desk.pods((old, new))
+    infos = [each for each in gc.get_objects() if isinstance(each, PodInfo) and each.uid == meta.uid(states[0])]
+    assert [each.object for each in infos] == [states[-1]]

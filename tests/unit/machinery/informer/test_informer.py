@@ -132,3 +132,14 @@ async def test_readers_share_one_object(informer: Informer) -> None:
     informer.replace([pod("a", "1")], "1")
     (first,), (second,) = await one.take(), await two.take()
     assert first.new is second.new is informer.store.get("ns/a")
+
+
+async def test_who_wrote_what_is_not_held(informer: Informer) -> None:
+    written = pod("a", "2")
+    written["metadata"]["managedFields"] = [{"manager": "kubectl", "operation": "Update"}]
+    changes = informer.subscribe()
+    informer.replace([written], "2")
+    assert informer.store.get("ns/a") == pod("a", "2")
+    informer.apply(Changed(written, True, "3"))
+    assert [(each.old, each.new) for each in await changes.take()] == [(None, pod("a", "2")), (pod("a", "2"), None)]
+    assert "managedFields" in written["metadata"]
