@@ -232,7 +232,7 @@ def run_beside_the_specification(
 
 
 @pytest.mark.parametrize("kind", ["memory", "file"])
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(history=steps)
 def test_etcdlite(kind: str, history: list[dict[str, Any]]) -> None:
     async def drive(spec: Driver) -> None:
@@ -248,8 +248,6 @@ _runs = [0]
 
 @settings(
     max_examples=25,
-    deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(history=steps)

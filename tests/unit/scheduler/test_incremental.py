@@ -66,7 +66,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(history=st.lists(steps, max_size=25))
 def test_nothing_is_stale(history: list[Any]) -> None:
     world = World()
