@@ -11,8 +11,8 @@ from apiserver.app import ApiServer
 from apiserver.config import Config
 from apiserver.flags import Flags
 from apiserver.renewal import Renewal
+from machinery.pki.tls import TlsFiles, channel_credentials
 from machinery.process import logs, settings
-from machinery.process.tls import TlsFiles, channel_credentials
 
 PROG = "apiserver"
 USAGE_ERROR = 2

@@ -47,6 +47,7 @@ from apiserver.verbs.parts import Parts
 from apiserver.verbs.schemas import Schemas
 from apiserver.verbs.service import VerbService
 from machinery.errors import ApiError
+from machinery.pki.tls import Held, Identity, reloading_server_credentials
 from machinery.rpc.api import Channel, Code, RpcError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class ApiServer:
         )
         self.verbs = VerbService(parts)
         self._clock = clock
-        self._identity = (config.tls_cert, config.tls_key)
+        self._identity = Held(Identity(config.tls_cert, config.tls_key, config.client_ca))
         self._etcd = client
         self._store = store
         self._writer = SystemWriter(store, self.resources, clock, randomness)
@@ -182,7 +183,7 @@ class ApiServer:
         """Show another serving certificate (PEM) from the next connection on. Raises TlsError."""
         if self._rest is not None:
             self._rest.renew(certificate=certificate, key=key)
-        self._identity = (certificate, key)
+        self._identity.identity = Identity(certificate, key, self.config.client_ca)
 
     @property
     def rest_port(self) -> int:
@@ -194,7 +195,7 @@ class ApiServer:
         from apiserver.rest.handler import Served
         from apiserver.rest.server import RestServer  # imports aiohttp, which a server without REST does not need
 
-        config, (certificate, key) = self.config, self._identity
+        config, shown = self.config, self._identity.identity
         served = Served(
             verbs=self.verbs,
             authenticator=self.auth.authenticator,
@@ -206,8 +207,8 @@ class ApiServer:
         listen = RestConfig(
             host=config.bind_address,
             port=self.rest_port,  # after a restart the one it had
-            certificate=certificate,
-            key=key,
+            certificate=shown.cert,
+            key=shown.key,
             client_ca=config.client_ca,
         )
         self._rest = RestServer(listen, served)
@@ -224,26 +225,10 @@ class ApiServer:
         return GrpcServer(self._services, [self.grpc_addresses[name]], credentials=credentials, bound=bound)
 
     def _grpc_credentials(self, *, certificates: bool) -> Any:
-        """Credentials that ask for the present certificate at every handshake."""
-        import grpc
-
+        """Credentials that show the present certificate at every handshake."""
         # gRPC in Python either demands a client's certificate or does not ask for one.
         demand = certificates and bool(self.config.client_ca)
-        authorities = self.config.client_ca if demand else None
-        shown = self._identity
-
-        def configuration() -> Any:
-            certificate, key = self._identity
-            return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=authorities)
-
-        def fetch() -> Any:
-            nonlocal shown
-            if self._identity is shown:
-                return None  # keep what is in use
-            shown = self._identity
-            return configuration()
-
-        return grpc.dynamic_ssl_server_credentials(configuration(), fetch, require_client_authentication=demand)
+        return reloading_server_credentials(self._identity, require_client=demand)
 
     def _tunnels(self) -> Actor:
         self._streams = DynamicSupervisor()

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from apiserver.auth.config import DEFAULT_ISSUER, AuthConfig
 from apiserver.config import Config
+from machinery.pki.tls import TlsFiles
 from machinery.process.settings import setting
-from machinery.process.tls import TlsFiles
 
 _DEFAULTS = Config()
 

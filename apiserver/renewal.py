@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actors import Actor
-from machinery.process.tls import TlsError, TlsFiles
+from machinery.pki.tls import TlsError, TlsFiles
 
 LOOK_SECONDS = 60.0
 
@@ -29,7 +29,7 @@ class Renewal(Actor):
                 continue
             try:
                 identity = self._files.read()
-                self._renew(identity.cert or b"", identity.key or b"")
+                self._renew(identity.cert, identity.key)
             except TlsError as error:
                 # Half-written, or wrong: what is shown stays valid until somebody puts it right.
                 self.log.warning("renewed certificate not taken error=%s", error)

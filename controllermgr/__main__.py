@@ -17,8 +17,8 @@ from machinery.client.dial import check_dialable, dial
 from machinery.client.grpc import ApiClient
 from machinery.client.kubeconfig import KubeConfigError
 from machinery.client.target import Target, target
+from machinery.pki.tls import TlsError, TlsFiles
 from machinery.process import logs, settings
-from machinery.process.tls import TlsError, TlsFiles
 
 PROG = "controllermgr"
 USAGE_ERROR = 2
@@ -52,7 +52,7 @@ class _Root(Supervisor):
 
 
 def _listener(app: ControllerManager, flags: Flags) -> Actor:
-    from machinery.process.tls import reloading_server_credentials
+    from machinery.pki.tls import reloading_server_credentials
     from machinery.rpc.restricted import Restricted
     from machinery.rpc.server import GrpcServer
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from etcdlite.config import Config
+from machinery.pki.tls import TlsFiles, reloading_server_credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,43 +34,14 @@ class Listener:
     def credentials(self) -> Any:
         """`grpc.ServerCredentials`, None for plain text. The files are read again for connections after they change.
 
-        Raises OSError for a file that cannot be read."""
+        Raises TlsError for a file that cannot be read."""
         if not self.secure:
             return None
-        import grpc
-
-        files = Certificates(self.config)
-        first, _ = files.read()
-        return grpc.dynamic_ssl_server_credentials(
-            first, files.changed, require_client_authentication=self.config.client_cert_auth
+        config = self.config
+        cert, key, ca = (
+            pathlib.Path(name) if name else None for name in (config.cert_file, config.key_file, config.trusted_ca_file)
         )
-
-
-class Certificates:
-    """The certificate files, read again when one of them was replaced."""
-
-    def __init__(self, config: Config) -> None:
-        names = (config.cert_file, config.key_file, config.trusted_ca_file)
-        self._paths = [pathlib.Path(name) if name else None for name in names]
-        self._seen: tuple[int, ...] = ()
-
-    def read(self) -> tuple[Any, bool]:
-        """The configuration for gRPC, and whether it is new since the last read."""
-        import grpc
-
-        stamps = tuple(path.stat().st_mtime_ns for path in self._paths if path is not None)
-        new = stamps != self._seen
-        self._seen = stamps
-        certificate, key, authorities = (path.read_bytes() if path is not None else None for path in self._paths)
-        return grpc.ssl_server_certificate_configuration([(key, certificate)], authorities), new
-
-    def changed(self) -> Any:
-        """The new configuration, None to go on with the old one. gRPC asks at every handshake."""
-        try:
-            configuration, new = self.read()
-        except OSError:
-            return None  # being replaced right now: the next handshake looks again
-        return configuration if new else None
+        return reloading_server_credentials(TlsFiles(cert, key, ca), require_client=config.client_cert_auth)
 
 
 def check_free(config: Config) -> None:

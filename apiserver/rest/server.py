@@ -18,7 +18,7 @@ from aiohttp import web
 from actors import Actor
 from apiserver.rest.config import RestConfig
 from apiserver.rest.handler import RestHandler, Served
-from machinery.client.tls import load_chain, server_context
+from machinery.pki.tls import load_chain, server_context
 
 _LINE = 64 * 1024
 """Longest request line and header: continue tokens and selectors travel in the first, tokens in the second."""

@@ -17,9 +17,9 @@ import orjson
 
 from machinery.client.api import DeleteOptions, Object, Page, PatchType, Representation, WatchEvent
 from machinery.client.target import Target
-from machinery.client.tls import client_context
 from machinery.errors import ApiError, ServiceUnavailable, Timeout, from_status
 from machinery.objects.gvk import GVR
+from machinery.pki.tls import client_context
 
 _NO_OPTIONS = DeleteOptions()
 _JSON = "application/json"

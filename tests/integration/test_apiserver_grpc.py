@@ -22,7 +22,7 @@ from apiserver.renewal import Renewal
 from apiserver.verbs.context import UserInfo
 from machinery.client.grpc import ApiClient
 from machinery.errors import ApiError, Forbidden, NotFound, ServiceUnavailable, Unauthorized
-from machinery.process.tls import TlsFiles
+from machinery.pki.tls import TlsFiles
 from machinery.rpc.grpc_channel import GrpcChannel
 from pilothouse.pki import Authority, KeyPair
 from tests.support.etcd import start_etcdlite

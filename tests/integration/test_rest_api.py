@@ -13,9 +13,9 @@ import yaml
 from machinery.client.api import DeleteOptions, PatchType, Representation
 from machinery.client.resources import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
 from machinery.client.rest import RestClient
-from machinery.client.tls import client_context
 from machinery.errors import Conflict, Forbidden, NotFound, ServiceUnavailable, Unauthorized
 from machinery.objects.gvk import GVR
+from machinery.pki.tls import client_context
 from tests.support.apiserver import plane
 from tests.support.rest import World
 

@@ -18,7 +18,7 @@ from etcdlite.app import EtcdLite
 from etcdlite.config import Config as StoreConfig
 from machinery.client.kubeconfig import encoded, write
 from machinery.client.rest import RestClient
-from machinery.client.tls import client_context
+from machinery.pki.tls import client_context
 from machinery.rpc import LocalChannel
 from pilothouse.pki import Authority, KeyPair, service_account_key
 

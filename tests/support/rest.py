@@ -11,7 +11,7 @@ import aiohttp
 import orjson
 
 from machinery.client.rest import RestClient
-from machinery.client.tls import client_context
+from machinery.pki.tls import client_context
 from tests.support.apiserver import Plane, plane
 
 

@@ -16,13 +16,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from machinery.process.tls import (
+from machinery.pki.tls import (
+    Held,
     Identity,
     TlsError,
     TlsFiles,
     channel_credentials,
     client_context,
-    refresh,
+    load_chain,
     reloading_server_credentials,
     server_context,
 )
@@ -81,8 +82,9 @@ async def served_name(port: int, client: ssl.SSLContext) -> str:
 
 async def test_https_shows_the_certificate_and_takes_a_renewed_one() -> None:
     authority = Authority()
-    context = server_context(authority.issue("first"))
-    client = client_context(authority.issue("client"))
+    first, second = authority.issue("first"), authority.issue("second")
+    context = server_context(certificate=first.cert, key=first.key)
+    client = client_context(ca=authority.pem)
 
     async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
@@ -91,10 +93,10 @@ async def test_https_shows_the_certificate_and_takes_a_renewed_one() -> None:
     async with server:
         port = server.sockets[0].getsockname()[1]
         assert await served_name(port, client) == "first"
-        refresh(context, authority.issue("second"))
+        load_chain(context, certificate=second.cert, key=second.key)
         assert await served_name(port, client) == "second"
         with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
-            await served_name(port, client_context(Identity(ca=Authority().pem)))
+            await served_name(port, client_context(ca=Authority().pem))
 
 
 async def test_grpc_demands_client_certificates_and_reloads_files(tmp_path: Path) -> None:
@@ -103,7 +105,7 @@ async def test_grpc_demands_client_certificates_and_reloads_files(tmp_path: Path
 
     def write(identity: Identity, authorities: bytes, age: int) -> None:
         for path, data in ((files.cert, identity.cert), (files.key, identity.key), (files.ca, authorities)):
-            assert path is not None and data is not None
+            assert path is not None
             path.write_bytes(data)
             os.utime(path, (age, age))
 
@@ -134,10 +136,48 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         TlsFiles(ca=tmp_path / "none").read()
     with pytest.raises(TlsError, match="needs its key"):
         Identity(cert=b"x")
-    mixed = Identity(cert=authority.issue("a").cert, key=authority.issue("b").key)
-    with pytest.raises(TlsError, match="do not load"):
-        server_context(mixed)
-    with pytest.raises(TlsError, match="authority does not load"):
-        client_context(Identity(ca=b"nonsense"))
+    with pytest.raises(TlsError, match="do not go together"):
+        server_context(certificate=authority.issue("a").cert, key=authority.issue("b").key)
+    with pytest.raises(TlsError, match="needs its key"):
+        client_context(certificate=authority.issue("a").cert)
+    with pytest.raises(TlsError, match="authority is not PEM"):
+        client_context(ca=b"nonsense")
+    serving = authority.issue("a")
     with pytest.raises(TlsError, match="without a certificate authority"):
-        reloading_server_credentials(TlsFiles(), require_client=True)
+        reloading_server_credentials(Held(Identity(serving.cert, serving.key)), require_client=True)
+
+
+def test_a_key_is_not_shown() -> None:
+    assert "secret" not in repr(Identity(cert=b"public", key=b"secret"))
+
+
+async def test_a_client_certificate_is_asked_for_and_checked_when_shown() -> None:
+    authority, other = Authority(), Authority()
+    serving = authority.issue("server")
+    context = server_context(certificate=serving.cert, key=serving.key, client_ca=authority.pem)
+    seen: list[object] = []
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(writer.get_extra_info("peercert"))
+        writer.write(b"ahoy")
+        writer.close()
+
+    async def answer(port: int, shown: Identity | None) -> bytes:
+        pair = {"certificate": shown.cert, "key": shown.key} if shown else {}
+        client = client_context(ca=authority.pem, **pair)
+        reader, writer = await asyncio.open_connection("localhost", port, ssl=client)
+        try:
+            return await reader.read()
+        except (ssl.SSLError, ConnectionError):
+            return b"refused"
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(greet, "localhost", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        assert await answer(port, None) == b"ahoy"
+        assert await answer(port, authority.issue("known")) == b"ahoy"
+        assert "known" in str(seen)
+        assert await answer(port, other.issue("stranger")) in (b"", b"refused")
+        assert "stranger" not in str(seen)

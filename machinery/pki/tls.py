@@ -1,0 +1,208 @@
+"""Certificates, keys and authorities as what grpc and ssl want: the one place that loads them.
+
+``TlsFiles`` names files on disk; ``Identity`` holds their bytes. Servers that must go on while certificates are
+renewed use ``reloading_server_credentials`` (gRPC asks for every handshake) and ``load_chain`` (an ``ssl.SSLContext``
+takes the new pair for the connections that follow); clients use ``machinery.rpc.renewing``.
+
+TLS 1.2 is the floor, as for the components of Kubernetes. Python's ``ssl`` reads a chain from a path only; here it goes
+through an anonymous file in memory, so that no private key of a kubeconfig is ever written to disk.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class TlsError(ValueError):
+    """A certificate, key or authority is missing, unreadable or does not fit; says which file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """PEM bytes, b"" for what there is not. ``cert`` may be a chain, leaf first; ``ca`` a bundle. An anonymous client
+    has only ``ca``. Raises TlsError for a certificate without a key and the other way round."""
+
+    cert: bytes = b""
+    key: bytes = field(default=b"", repr=False)
+    ca: bytes = b""
+
+    def __post_init__(self) -> None:
+        if bool(self.cert) != bool(self.key):
+            raise TlsError("a certificate needs its key, and a key its certificate")
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Where the PEM files are; None for what is not used. One file may hold a certificate and its key."""
+
+    cert: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+
+    def read(self) -> Identity:
+        """Raises ``TlsError`` naming the file that cannot be read."""
+        return Identity(cert=_read(self.cert), key=_read(self.key), ca=_read(self.ca))
+
+    def version(self) -> tuple[tuple[int, int, int] | None, ...]:
+        """Changes whenever a file does (modification time, size and inode)."""
+        return tuple(_stamp(path) for path in (self.cert, self.key, self.ca))
+
+
+class Source(Protocol):
+    """Where a server's identity comes from while it runs."""
+
+    def read(self) -> Identity:
+        """What to show now. Raises TlsError."""
+        ...
+
+    def version(self) -> object:
+        """Something else than before once `read` has something new; cheap."""
+        ...
+
+
+class Held:
+    """A source in memory: set `identity` to renew it."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+
+    def read(self) -> Identity:
+        return self.identity
+
+    def version(self) -> object:
+        return self.identity
+
+
+def client_context(
+    *, ca: bytes = b"", certificate: bytes = b"", key: bytes = b"", verify: bool = True
+) -> ssl.SSLContext:
+    """The context of a client.
+
+    ca: PEM of the authorities that may have signed the server's certificate; b"" trusts the system's.
+    certificate, key: what the client shows; both or neither.
+    verify: False takes any server (kubeconfig's insecure-skip-tls-verify).
+    Raises TlsError.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif ca:
+        _trust(context, ca)
+    else:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    if certificate or key:
+        load_chain(context, certificate=certificate, key=key)
+    return context
+
+
+def server_context(*, certificate: bytes, key: bytes, client_ca: bytes = b"") -> ssl.SSLContext:
+    """The context of a server. A client may show a certificate; one that `client_ca` did not sign ends the handshake.
+
+    Raises TlsError.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    load_chain(context, certificate=certificate, key=key)
+    if client_ca:
+        _trust(context, client_ca)
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def load_chain(context: ssl.SSLContext, *, certificate: bytes, key: bytes) -> None:
+    """Show this certificate from the next connection on; on a serving context that is how it is renewed.
+
+    Raises TlsError when the two are not a pair."""
+    if not certificate or not key:
+        raise TlsError("a certificate needs its key, and a key its certificate")
+    try:
+        with _memory_file() as file:
+            file.write(certificate + b"\n" + key)
+            file.flush()
+            context.load_cert_chain(file.name if isinstance(file.name, str) else f"/proc/self/fd/{file.name}")
+    except (ssl.SSLError, OSError) as error:
+        raise TlsError(f"the certificate and key do not go together or are not PEM: {error}") from error
+
+
+def channel_credentials(identity: Identity) -> Any:
+    """For gRPC clients; without ``ca`` gRPC's own authorities count."""
+    import grpc
+
+    return grpc.ssl_channel_credentials(
+        root_certificates=identity.ca or None,
+        private_key=identity.key or None,
+        certificate_chain=identity.cert or None,
+    )
+
+
+def reloading_server_credentials(source: Source, *, require_client: bool = False) -> Any:
+    """For ``grpc.aio`` servers: the source is read again for the first handshake after it changed.
+
+    require_client: demand a certificate signed by ``ca``; otherwise none is asked for. Raises TlsError."""
+    import grpc
+
+    def configuration() -> Any:
+        identity = source.read()
+        if not identity.cert:
+            raise TlsError("a server needs a certificate and a key")
+        if require_client and not identity.ca:
+            raise TlsError("client certificates cannot be checked without a certificate authority")
+        authorities = identity.ca if require_client else None
+        return grpc.ssl_server_certificate_configuration([(identity.key, identity.cert)], root_certificates=authorities)
+
+    seen = source.version()
+    first = configuration()
+
+    def fetch() -> Any:
+        nonlocal seen
+        version = source.version()
+        if version == seen:
+            return None  # keep what is in use
+        try:
+            fresh = configuration()
+        except TlsError:
+            return None  # half-written: the next handshake looks again
+        seen = version
+        return fresh
+
+    return grpc.dynamic_ssl_server_credentials(first, fetch, require_client_authentication=require_client)
+
+
+def _trust(context: ssl.SSLContext, ca: bytes) -> None:
+    try:
+        context.load_verify_locations(cadata=ca.decode("ascii"))
+    except (ssl.SSLError, UnicodeDecodeError) as error:
+        raise TlsError(f"the certificate authority is not PEM: {error}") from error
+
+
+def _memory_file() -> Any:
+    """A file that OpenSSL can open by path; on Linux it is in memory alone."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("pilothouse-tls", os.MFD_CLOEXEC), "wb")
+    return tempfile.NamedTemporaryFile(prefix="pilothouse-")
+
+
+def _read(path: Path | None) -> bytes:
+    if path is None:
+        return b""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TlsError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+    if path is None:
+        return None
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
