@@ -2,14 +2,15 @@
 
     CliError (exit 1)
     ├── UsageError      the words of the call are off; says where help is
-    └── ServerError     the server answered with a Status; printed as kubectl prints it
+    ├── ServerError     the server answered with a Status; printed as kubectl prints it
+    └── Several         more than one of these; each is told
 
 `main` prints them on standard error and exits with `exit_code`. Nothing else reaches the user but these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from machinery.errors import ApiError
@@ -55,6 +56,23 @@ class ServerError(CliError):
         if error.code == 401:
             return f"error: You must be logged in to the server ({error.message})"
         return f"Error from server{reason}: {doing}{error.message}"
+
+
+class Several(CliError):
+    """More than one thing went wrong, each with an object of its own; the others were done."""
+
+    def __init__(self, failures: Sequence[CliError]) -> None:
+        super().__init__("\n".join(failure.message for failure in failures))
+        self.failures = failures
+
+    def render(self) -> str:
+        return "\n".join(failure.render() for failure in self.failures)
+
+
+def raise_any(failures: Sequence[CliError]) -> None:
+    """Raise what was collected, if anything was."""
+    if failures:
+        raise failures[0] if len(failures) == 1 else Several(failures)
 
 
 def _invalid(message: str, details: Mapping[str, Any]) -> str:

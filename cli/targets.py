@@ -77,15 +77,28 @@ def from_words(words: Sequence[str], mapper: Mapper, *, namespace: str, verb: st
     return targets
 
 
-async def from_files(session: Session, filenames: Sequence[str], *, recursive: bool) -> list[Target]:
-    """The objects that files hold, in order, each in its own namespace or else the command's."""
+async def from_files(
+    session: Session, filenames: Sequence[str], *, recursive: bool, refused: list[CliError] | None = None
+) -> list[Target]:
+    """The objects that files hold, in order, each in its own namespace or else the command's.
+
+    refused: takes the errors of objects whose kind the server does not have, so that a command can do what it can (a
+    definition and objects of its kind may stand in one file); without it they are raised."""
     mapper = await session.mapper()
     targets = []
     for source, obj in read(filenames, recursive=recursive):
         from machinery.objects.gvk import gvk_of
 
-        resource = mapper.for_kind(gvk_of(obj))
         metadata = obj.get("metadata") or {}
+        try:
+            resource = mapper.for_kind(gvk_of(obj))
+        except CliError as error:
+            about = f'name: "{metadata.get("name", "")}" namespace: "{metadata.get("namespace", "")}" from "{source}"'
+            unmapped = CliError(f"resource mapping not found for {about}: {error.message}", hint=error.hint)
+            if refused is None:
+                raise unmapped from None
+            refused.append(unmapped)
+            continue
         namespace = ""
         if resource.namespaced:
             said = str(metadata.get("namespace") or "")
@@ -142,7 +155,7 @@ def _texts(filename: str, *, recursive: bool) -> list[tuple[str, bytes]]:
         paths = path.rglob("*") if recursive else path.iterdir()
         files = sorted(inner for inner in paths if inner.suffix in EXTENSIONS and inner.is_file())
         if not files:
-            raise CliError(f"error reading [{filename}]: recognized file extensions are {list(EXTENSIONS)}")
+            raise CliError(f"error reading [{filename}]: recognized file extensions are [{' '.join(EXTENSIONS)}]")
         return [(str(inner), inner.read_bytes()) for inner in files]
     except FileNotFoundError:
         raise CliError(f'the path "{filename}" does not exist') from None
@@ -165,18 +178,28 @@ def _slashed(word: str, mapper: Mapper, namespace: str) -> Target:
     return Target(resource, namespace if resource.namespaced else "", name)
 
 
-async def resolve(session: Session, flags: Parsed, *, verb: str) -> list[Target]:
+NOTHING_NAMED = """You must provide one or more resources by argument or filename.
+Example resource specifications include:
+   '-f rsrc.yaml'
+   '--filename=rsrc.json'
+   '<resource> <name>'
+   '<resource>'"""
+
+
+async def resolve(session: Session, flags: Parsed, *, verb: str, refused: list[CliError] | None = None) -> list[Target]:
     """The objects that a command changes: from files, from names, or by listing what a selector (or --all) matches.
 
-    Raises UsageError when nothing says which objects of a type are meant."""
+    refused: as of `from_files`. Raises UsageError when nothing says which objects of a type are meant."""
     if flags["filename"]:
-        return await from_files(session, flags["filename"], recursive=flags["recursive"])
+        return await from_files(session, flags["filename"], recursive=flags["recursive"], refused=refused)
+    if not flags.args:
+        raise UsageError(NOTHING_NAMED)
     everywhere = bool(flags.values.get("all-namespaces"))
     namespace = "" if everywhere else session.namespace
     targets = from_words(flags.args, await session.mapper(), namespace=namespace, verb=verb)
     selector, fields = flags.values.get("selector", ""), flags.values.get("field-selector", "")
     if all(target.name for target in targets):
-        if selector or fields:
+        if selector or fields or flags.values.get("all"):
             raise UsageError("name cannot be provided when a selector is specified")
         return targets
     if not (selector or fields or flags.values.get("all")):

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from cli import prune
 from cli.command import Command
-from cli.errors import CliError, ServerError, UsageError
-from cli.flags import Flag, Parsed, switch
+from cli.errors import CliError, ServerError, UsageError, raise_any
+from cli.flags import Flag, Kind, Parsed, switch
 from cli.output import printer, report
+from cli.prune import LAST_APPLIED
 from cli.targets import FILE_FLAGS, Target, from_files
-from machinery.client.api import Client, DeleteOptions, Object, PatchType
+from machinery.client.api import Client, Object, PatchType
 from machinery.errors import ApiError, Conflict, NotFound
 from machinery.patch import three_way
 from machinery.schema import definitions
@@ -19,22 +21,29 @@ from machinery.schema import definitions
 if TYPE_CHECKING:
     from cli.context import Session
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 MANAGER = "kubectl-client-side-apply"
 TRIES = 5
+TAKE_OVER = (
+    "Other managers set these fields. Run it again with --force-conflicts to take them over, leave them out of the "
+    "file to let the others keep them, or give them the values they have to share them."
+)
 
 
 async def run(session: Session, flags: Parsed) -> int:
     if not flags["filename"]:
         raise UsageError("must specify -f")
     if flags.args:
-        raise UsageError(f"Unexpected args: {flags.args}")
+        raise UsageError(f"Unexpected args: [{' '.join(flags.args)}]")
     if flags["force-conflicts"] and not flags["server-side"]:
         raise UsageError("--force-conflicts only works with --server-side")
+    if flags["server-side"] and report.dry_run(flags) == "client":
+        raise UsageError("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)")
+    if flags["prune"]:
+        prune.check(flags)
     client = await session.client()
-    failures: list[ServerError] = []
+    failures: list[CliError] = []
     applied: list[Target] = []
-    for target in await from_files(session, flags["filename"], recursive=flags["recursive"]):
+    for target in await from_files(session, flags["filename"], recursive=flags["recursive"], refused=failures):
         if not target.name:
             raise CliError(f'error when reading "{target.source}": resource name may not be empty')
         try:
@@ -42,15 +51,23 @@ async def run(session: Session, flags: Parsed) -> int:
                 await _server_side(client, target, flags)
             else:
                 await _client_side(client, target, flags)
+        except CliError as error:
+            failures.append(error)
+            continue
+        except Conflict as error:
+            if not flags["server-side"]:
+                failures.append(ServerError(error, doing=f'error when applying patch for "{target.source}"'))
+                continue
+            failures.append(CliError(error.message, hint=TAKE_OVER))
+            continue
         except ApiError as error:
             failures.append(ServerError(error, doing=f'error when applying "{target.source}"'))
             continue
         applied.append(target)
         session.warn()
-    if flags["prune"]:
-        await _prune(client, applied, flags)
-    if failures:
-        raise CliError("\n".join(failure.render() for failure in failures)) if len(failures) > 1 else failures[0]
+    if flags["prune"] and not failures:
+        await prune.prune(session, applied, flags)
+    raise_any(failures)
     return 0
 
 
@@ -80,14 +97,17 @@ async def _client_side(client: Client, target: Target, flags: Parsed) -> None:
         except NotFound:
             after = wanted
             if mode != "client":
-                after = await client.create(
-                    gvr,
-                    wanted,
-                    namespace=target.namespace,
-                    dry_run=mode == "server",
-                    field_manager=manager,
-                    field_validation=validation(flags),
-                )
+                try:
+                    after = await client.create(
+                        gvr,
+                        wanted,
+                        namespace=target.namespace,
+                        dry_run=mode == "server",
+                        field_manager=manager,
+                        field_validation=validation(flags),
+                    )
+                except ApiError as error:
+                    raise ServerError(error, doing=f'error when creating "{target.source}"') from None
             report.done(flags, target.resource, after, "created")
             return
         patch, kind = _patch(target, wanted, current)
@@ -141,30 +161,15 @@ def _patch(target: Target, wanted: Object, current: Object) -> tuple[dict[str, A
     return three_way.strategic(original, wanted, current, schema), PatchType.STRATEGIC
 
 
-async def _prune(client: Client, applied: list[Target], flags: Parsed) -> None:
-    """Delete what an earlier apply made, the selector matches and the files no longer have."""
-    if not flags["selector"] and not flags["all"]:
-        raise UsageError("all resources selected for prune without explicitly passing --all")
-    kept = {(target.resource.gvr, target.namespace, target.name) for target in applied}
-    for scope, resource in {(target.namespace, target.resource.gvr): target.resource for target in applied}.items():
-        namespace, gvr = scope
-        page = await client.list(gvr, namespace=namespace, label_selector=flags["selector"])
-        for obj in page.items:
-            name = obj["metadata"]["name"]
-            if (gvr, namespace, name) in kept or LAST_APPLIED not in (obj["metadata"].get("annotations") or {}):
-                continue
-            if report.dry_run(flags) != "client":
-                options = DeleteOptions(propagation_policy="Background", dry_run=report.dry_run(flags) == "server")
-                await client.delete(gvr, name, namespace=namespace, options=options)
-            report.done(flags, resource, obj, "pruned")
-
-
 def validation(flags: Parsed) -> str:
     """--validate as the server's fieldValidation. Raises UsageError."""
     value = str(flags["validate"]).lower()
     found = {"true": "Strict", "strict": "Strict", "warn": "Warn", "false": "Ignore", "ignore": "Ignore"}.get(value)
     if found is None:
-        raise UsageError(f'invalid - validate option "{flags["validate"]}"; must be one of: strict, warn, ignore')
+        raise UsageError(
+            f'invalid - validate option "{flags["validate"]}"; must be one of: strict (or true), warn, '
+            "ignore (or false)"
+        )
     return found
 
 
@@ -185,6 +190,12 @@ COMMAND = Command(
         switch("prune", "Automatically delete resource objects that do not appear in the configs."),
         switch("all", "Select all resources in the namespace of the specified resource types, for --prune."),
         Flag("selector", "Selector (label query) to filter on, for --prune", short="l"),
+        Flag(
+            "prune-allowlist",
+            "Kinds to prune, as <group/version/kind> (group core for none), instead of the usual.",
+            kind=Kind.ARRAY,
+            default=[],
+        ),
         report.DRY_RUN,
         report.FIELD_MANAGER,
         printer.OUTPUT_FLAG,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cli.command import Command
 from cli.commands.apply import VALIDATE, validation
-from cli.errors import CliError, ServerError, UsageError
+from cli.errors import CliError, ServerError, UsageError, raise_any
 from cli.flags import Flag, Kind, Parsed
 from cli.generators import GENERATORS, Generator
 from cli.output import printer, report
@@ -23,12 +23,14 @@ MANAGER = "kubectl-create"
 
 
 async def from_file(session: Session, flags: Parsed) -> int:
+    if flags.args:
+        raise UsageError(f"Unexpected args: [{' '.join(flags.args)}]")
     if not flags["filename"]:
-        raise UsageError("must specify one of -f and a kind to create; see 'pilot create --help'")
+        raise UsageError("must specify one of -f and a kind to create")
     client = await session.client()
     mode = report.dry_run(flags)
-    failures: list[ServerError] = []
-    for target in await from_files(session, flags["filename"], recursive=flags["recursive"]):
+    failures: list[CliError] = []
+    for target in await from_files(session, flags["filename"], recursive=flags["recursive"], refused=failures):
         assert target.obj is not None, "targets of files have their object"
         obj: Object = target.obj
         try:
@@ -45,8 +47,7 @@ async def from_file(session: Session, flags: Parsed) -> int:
             failures.append(ServerError(error, doing=f'error when creating "{target.source}"'))
             continue
         report.done(flags, target.resource, obj, "created")
-    if failures:
-        raise CliError("\n".join(failure.render() for failure in failures)) if len(failures) > 1 else failures[0]
+    raise_any(failures)
     return 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cli.command import Command
-from cli.errors import CliError, ServerError, UsageError
+from cli.errors import CliError, ServerError, UsageError, raise_any
 from cli.flags import Flag, Kind, Parsed, switch
 from cli.output import report
 from cli.targets import ALL_NAMESPACES, FILE_FLAGS, SELECTOR_FLAGS, Target, resolve
@@ -23,10 +23,10 @@ POLICIES = {"background": "Background", "foreground": "Foreground", "orphan": "O
 async def run(session: Session, flags: Parsed) -> int:
     options = _options(flags)
     client = await session.client()
-    failures: list[ServerError] = []
+    failures: list[CliError] = []
     gone: list[tuple[Target, Object]] = []
-    targets = await resolve(session, flags, verb="delete")
-    if not targets and not flags["ignore-not-found"]:
+    targets = await resolve(session, flags, verb="delete", refused=failures)
+    if not targets and not failures and not flags["ignore-not-found"]:
         print("No resources found", flush=True)
     for target in targets:
         try:
@@ -47,10 +47,7 @@ async def run(session: Session, flags: Parsed) -> int:
         gone.append((target, answer))
     if flags["wait"] and report.dry_run(flags) == "none":
         await _wait(client, gone, flags["timeout"])
-    if len(failures) > 1:
-        raise CliError("\n".join(failure.render() for failure in failures))
-    if failures:
-        raise failures[0]
+    raise_any(failures)
     return 0
 
 

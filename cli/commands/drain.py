@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cli.command import Command
 from cli.commands.cordon import mark, nodes
-from cli.errors import CliError
+from cli.errors import CliError, raise_any
 from cli.flags import Flag, Kind, Parsed, switch
 from cli.output import report
 from machinery.client.api import Client, DeleteOptions, Object
@@ -27,29 +27,49 @@ MIRROR = "kubernetes.io/config.mirror"
 async def run(session: Session, flags: Parsed) -> int:
     client = await session.client()
     mode = report.dry_run(flags)
-    for node in await nodes(client, flags):
+    suffix = {"client": " (dry run)", "server": " (server dry run)"}.get(mode, "")
+    chosen = await nodes(client, flags)
+    for node in chosen:
         name = node["metadata"]["name"]
         if node["spec"].get("unschedulable"):
-            print(f"node/{name} already cordoned", flush=True)
-        else:
-            if mode != "client":
-                await mark(client, name, unschedulable=True, dry_run=mode == "server")
-            print(f"node/{name} cordoned", flush=True)
-        pods = await _to_evict(client, name, flags)
-        if mode == "none":
-            try:
-                async with asyncio.timeout(flags["timeout"] or None):
-                    await asyncio.gather(*(_evict(client, pod, flags) for pod in pods))
-            except TimeoutError:
-                raise CliError(
-                    f'unable to drain node "{name}" due to error: global timeout reached: {flags["timeout"]:g}s',
-                    hint="The node stays cordoned: 'pilot uncordon' brings it back.",
-                ) from None
-        else:
-            for pod in pods:
-                print(f"evicting pod {pod['metadata']['namespace']}/{pod['metadata']['name']} ({mode} dry run)")
-        print(f"node/{name} drained", flush=True)
+            print(f"node/{name} already cordoned{suffix}", flush=True)
+            continue
+        if mode != "client":
+            await mark(client, name, unschedulable=True, dry_run=mode == "server")
+        print(f"node/{name} cordoned{suffix}", flush=True)
+    failures: list[CliError] = []
+    for node in chosen:
+        name = node["metadata"]["name"]
+        try:
+            await _drain(client, name, flags, suffix)
+        except CliError as error:
+            failures.append(error)
+            continue
+        print(f"node/{name} drained{suffix}", flush=True)
+    raise_any(failures)
     return 0
+
+
+async def _drain(client: Client, node: str, flags: Parsed, suffix: str) -> None:
+    """Evict the pods of one node. Raises CliError for those that may not leave or did not."""
+    pods = await _to_evict(client, node, flags)
+    if suffix:
+        for pod in pods:
+            print(f"evicting pod {pod['metadata']['namespace']}/{pod['metadata']['name']}{suffix}")
+        return
+    deadline = asyncio.get_running_loop().time() + flags["timeout"] if flags["timeout"] else None
+    ends = await asyncio.gather(*(_evict(client, pod, flags, deadline) for pod in pods))
+    said = [end for end in ends if end]
+    if said:
+        raise CliError(_unable(node, said))
+
+
+def _unable(node: str, reasons: Sequence[str]) -> str:
+    listed = f"[{', '.join(reasons)}]" if len(reasons) > 1 else reasons[0]
+    return (
+        f'unable to drain node "{node}" due to error: {listed}, continuing command...\n'
+        f"There are pending nodes to be drained:\n {node}\n" + "\n".join(reasons)
+    )
 
 
 async def _to_evict(client: Client, node: str, flags: Parsed) -> list[Object]:
@@ -57,7 +77,7 @@ async def _to_evict(client: Client, node: str, flags: Parsed) -> list[Object]:
     page = await client.list(PODS, field_selector=f"spec.nodeName={node}", label_selector=flags["pod-selector"])
     leaving: list[Object] = []
     refused: dict[str, list[str]] = {}
-    ignored: list[str] = []
+    warnings: dict[str, list[str]] = {}
     for pod in page.items:
         metadata = pod["metadata"]
         shown = f"{metadata['namespace']}/{metadata['name']}"
@@ -70,24 +90,29 @@ async def _to_evict(client: Client, node: str, flags: Parsed) -> list[Object]:
                 refused.setdefault("DaemonSet-managed Pods (use --ignore-daemonsets to ignore)", []).append(shown)
                 continue
             if await _exists(client, owner["name"], metadata["namespace"]):
-                ignored.append(shown)
+                warnings.setdefault("ignoring DaemonSet-managed Pods", []).append(shown)
                 continue
-        if owner is None and not finished and not flags["force"]:
-            refused.setdefault("Pods that declare no controller (use --force to override)", []).append(shown)
-            continue
-        local = any("emptyDir" in volume for volume in pod["spec"].get("volumes") or ())
-        if local and not finished and not flags["delete-emptydir-data"]:
-            refused.setdefault("Pods with local storage (use --delete-emptydir-data to override)", []).append(shown)
-            continue
+        warning = ""
+        if any("emptyDir" in volume for volume in pod["spec"].get("volumes") or ()) and not finished:
+            if not flags["delete-emptydir-data"]:
+                refused.setdefault("Pods with local storage (use --delete-emptydir-data to override)", []).append(shown)
+                continue
+            warning = "deleting Pods with local storage"
+        if owner is None and not finished:
+            if not flags["force"]:
+                refused.setdefault("Pods that declare no controller (use --force to override)", []).append(shown)
+                continue
+            warning = "deleting Pods that declare no controller"
+        if warning:
+            warnings.setdefault(warning, []).append(shown)
         leaving.append(pod)
     if refused:
-        reasons = "; ".join(f"cannot delete {why}: {', '.join(pods)}" for why, pods in sorted(refused.items()))
         raise CliError(
-            f'unable to drain node "{node}" due to error: [{reasons}], continuing command...\n'
-            f"There are pending nodes to be drained:\n {node}"
+            _unable(node, [f"cannot delete {why}: {', '.join(pods)}" for why, pods in sorted(refused.items())])
         )
-    if ignored:
-        print(f"Warning: ignoring DaemonSet-managed Pods: {', '.join(ignored)}", file=sys.stderr)
+    if warnings:
+        said = "; ".join(f"{why}: {', '.join(pods)}" for why, pods in sorted(warnings.items(), reverse=True))
+        print(f"Warning: {said}", file=sys.stderr)
     return leaving
 
 
@@ -99,7 +124,21 @@ async def _exists(client: Client, name: str, namespace: str) -> bool:
     return True
 
 
-async def _evict(client: Client, pod: Object, flags: Parsed) -> None:
+async def _evict(client: Client, pod: Object, flags: Parsed, deadline: float | None) -> str:
+    """Why the pod did not leave, or "" when it did. deadline: on the event loop's clock."""
+    metadata = pod["metadata"]
+    about = f'error when evicting pods/"{metadata["name"]}" -n "{metadata["namespace"]}"'
+    try:
+        async with asyncio.timeout_at(deadline):
+            await _until_gone(client, pod, flags, about)
+    except TimeoutError:
+        return f"{about}: global timeout reached: {flags['timeout']:g}s"
+    except ApiError as error:
+        return f"{about}: {error.message}"
+    return ""
+
+
+async def _until_gone(client: Client, pod: Object, flags: Parsed, about: str) -> None:
     metadata = pod["metadata"]
     name, namespace = metadata["name"], metadata["namespace"]
     print(f"evicting pod {namespace}/{name}", flush=True)
@@ -121,17 +160,13 @@ async def _evict(client: Client, pod: Object, flags: Parsed) -> None:
         except NotFound:
             return
         except TooManyRequests as error:
-            print(
-                f'error when evicting pods/"{name}" -n "{namespace}" (will retry after {RETRY_SECONDS:g}s): '
-                f"{error.message}",
-                file=sys.stderr,
-            )
+            print(f"{about} (will retry after {RETRY_SECONDS:g}s): {error.message}", file=sys.stderr)
             await asyncio.sleep(RETRY_SECONDS)
-        except Forbidden:
+        except Forbidden as error:
+            if not any(cause.get("reason") == "NamespaceTerminating" for cause in error.details.get("causes") or ()):
+                raise
             # a namespace that ends takes its pods along
-            return
-        except ApiError as error:
-            raise CliError(f'error when evicting pods/"{name}" -n "{namespace}": {error.message}') from None
+            break
     await _gone(client, pod)
     print(f"pod/{name} evicted", flush=True)
 

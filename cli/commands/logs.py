@@ -13,7 +13,7 @@ from cli.flags import Flag, Kind, Parsed, switch
 from cli.targets import Target, from_words
 from machinery.client.api import Client, Object
 from machinery.client.resources import PODS
-from machinery.errors import ApiError
+from machinery.errors import ApiError, NotFound
 from machinery.objects import selectors
 
 if TYPE_CHECKING:
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 async def run(session: Session, flags: Parsed) -> int:
     client = await session.client()
-    pods = await _pods(session, client, flags)
+    _check(flags)
+    try:
+        pods = await _pods(session, client, flags)
+    except NotFound as error:
+        raise CliError(f'error from server (NotFound): {error.message} in namespace "{session.namespace}"') from None
     streams = [
         (pod["metadata"]["namespace"], pod["metadata"]["name"], container)
         for pod in pods
@@ -39,6 +43,25 @@ async def run(session: Session, flags: Parsed) -> int:
     for stream in streams:
         await _copy(client, stream, flags)
     return 0
+
+
+def _check(flags: Parsed) -> None:
+    """Raises UsageError for what cannot be meant."""
+    if flags["since"] and flags["since-time"]:
+        raise UsageError("at most one of `sinceTime` or `sinceSeconds` may be specified")
+    if flags["since"] < 0:
+        raise UsageError("--since must be greater than 0")
+    if flags["tail"] < -1:
+        raise UsageError("--tail must be greater than or equal to -1")
+    if flags["selector"] and flags.args:
+        raise UsageError("only a selector (-l) or a POD name is allowed")
+    if len(flags.args) not in (1, 2) and not flags["selector"]:
+        raise UsageError(
+            "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument "
+            "for the logs command"
+        )
+    if flags["all-pods"]:
+        flags.values["prefix"] = True
 
 
 async def _copy(client: Client, stream: tuple[str, str, str], flags: Parsed) -> None:
@@ -85,18 +108,11 @@ def _options(flags: Parsed, container: str) -> Mapping[str, str | int | bool]:
 
 
 async def _pods(session: Session, client: Client, flags: Parsed) -> list[Object]:
-    if flags["since"] and flags["since-time"]:
-        raise UsageError("at most one of --since-time or --since may be used")
     if flags["selector"]:
-        if flags.args:
-            raise UsageError("only a selector (-l) or a POD name is allowed")
         page = await client.list(PODS, namespace=session.namespace, label_selector=flags["selector"])
+        if not page.items:
+            print(f"No resources found in {session.namespace} namespace.", file=sys.stderr)
         return list(page.items)
-    if not flags.args:
-        raise UsageError(
-            "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument "
-            "for the logs command"
-        )
     word = flags.args[0]
     if len(flags.args) > 1:
         if flags["container"]:
@@ -107,11 +123,11 @@ async def _pods(session: Session, client: Client, flags: Parsed) -> list[Object]
     target = from_words([word], await session.mapper(), namespace=session.namespace)[0]
     if target.resource.gvr == PODS:
         return [await client.get(PODS, target.name, namespace=target.namespace)]
-    return [await _pod_of(client, target)]
+    return await _pods_of(client, target, every=flags["all-pods"])
 
 
-async def _pod_of(client: Client, target: Target) -> Object:
-    """A pod of a workload: a ready one before others, the oldest first, as kubectl chooses."""
+async def _pods_of(client: Client, target: Target, *, every: bool) -> list[Object]:
+    """All pods of a workload; or one, a ready one before others, the oldest first, as kubectl chooses."""
     owner = await client.get(target.resource.gvr, target.name, namespace=target.namespace)
     selector = (owner.get("spec") or {}).get("selector")
     if not selector:
@@ -123,9 +139,11 @@ async def _pod_of(client: Client, target: Target) -> Object:
     if not pods:
         raise CliError("timed out waiting for the condition: no pod matches the selector")
     pods.sort(key=lambda pod: (not _ready(pod), pod["metadata"]["creationTimestamp"]))
+    if every:
+        return pods
     if len(pods) > 1:
         print(f"Found {len(pods)} pods, using pod/{pods[0]['metadata']['name']}", file=sys.stderr)
-    return pods[0]
+    return pods[:1]
 
 
 def _ready(pod: Mapping[str, Any]) -> bool:
@@ -141,7 +159,7 @@ def _containers(pod: Mapping[str, Any], flags: Parsed) -> list[str]:
         return [*before, *names]
     if flags["container"]:
         if flags["container"] not in (*names, *before):
-            raise CliError(f"container {flags['container']} not found in pod {pod['metadata']['name']}")
+            raise CliError(f"container {flags['container']} is not valid for pod {pod['metadata']['name']}")
         return [flags["container"]]
     default = (pod["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container", names[0])
     if len(names) > 1 and not flags["selector"]:
@@ -159,6 +177,7 @@ COMMAND = Command(
         switch("follow", "Specify if the logs should be streamed.", short="f"),
         switch("previous", "If true, print the logs for the previous instance of the container.", short="p"),
         switch("timestamps", "Include timestamps on each line in the log output"),
+        switch("all-pods", "Get logs from all pod(s) of a workload. Sets prefix to true."),
         switch("all-containers", "Get all containers' logs in the pod(s)."),
         switch("prefix", "Prefix each log line with the log source (pod name and container name)"),
         switch("ignore-errors", "If watching / following pod logs, allow for any errors that occur to be non-fatal"),

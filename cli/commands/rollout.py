@@ -8,11 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cli.command import Command
+from cli.describe.pods import template
+from cli.describe.text import Text
 from cli.errors import CliError, UsageError
 from cli.flags import Flag, Kind, Parsed, switch
 from cli.output import report
-from cli.output.documents import to_yaml
-from cli.output.table import columns
 from cli.targets import FILE_FLAGS, Target, resolve
 from machinery.client.api import Client, Object, PatchType
 from machinery.client.resources import CONTROLLER_REVISIONS, REPLICA_SETS
@@ -35,6 +35,8 @@ async def _targets(session: Session, flags: Parsed, verb: str) -> list[Target]:
     targets = await resolve(session, flags, verb=verb)
     for target in targets:
         if target.resource.kind not in KINDS:
+            if verb in ("status", "history"):
+                raise CliError(f"no {verb} viewer has been implemented for {target.resource.kind}")
             raise CliError(f'{target.resource.gvr.group_resource} "{target.name}" {verb} is not supported')
     return targets
 
@@ -156,15 +158,17 @@ async def history(session: Session, flags: Parsed) -> int:
             if found is None:
                 raise CliError(f"unable to find the specified revision {flags['revision']}")
             print(f"{target.shown} with revision #{flags['revision']}")
-            print(to_yaml({"Pod Template": _template(found)}))
+            text = Text()
+            template(text, (found["spec"] if "spec" in found else found["data"]["spec"])["template"])
+            print(text.render())
             continue
         print(f"{target.shown} ")
         rows = [
             [str(number), (obj["metadata"].get("annotations") or {}).get(CHANGE_CAUSE) or "<none>"]
             for number, obj in sorted(revisions.items())
         ]
-        for line in columns(rows, header=["REVISION", "CHANGE-CAUSE"]):
-            print(line)
+        for number, cause in [["REVISION", "CHANGE-CAUSE"], *rows]:
+            print(f"{number:<10}{cause}")
         print(flush=True)
     return 0
 
@@ -187,15 +191,15 @@ async def undo(session: Session, flags: Parsed) -> int:
             wanted = before[-1]
         if wanted not in revisions:
             raise CliError(f"unable to find specified revision {wanted} in history")
-        template = _template(revisions[wanted])
-        if _same(template, obj["spec"]["template"]):
+        restored = _template(revisions[wanted])
+        if _same(restored, obj["spec"]["template"]):
             report.done(
                 flags, target.resource, obj, f"skipped rollback (current template already matches revision {wanted})"
             )
             continue
         mode = report.dry_run(flags)
         if mode != "client":
-            patch: list[Object] = [{"op": "replace", "path": "/spec/template", "value": template}]
+            patch: list[Object] = [{"op": "replace", "path": "/spec/template", "value": restored}]
             await client.patch(
                 target.resource.gvr,
                 target.name,
@@ -214,7 +218,8 @@ async def restart(session: Session, flags: Parsed) -> int:
     for target in await _targets(session, flags, "restarting"):
         obj = await client.get(target.resource.gvr, target.name, namespace=target.namespace)
         if obj["spec"].get("paused"):
-            raise CliError(f"can't restart paused deployment (run rollout resume first): {target.shown}")
+            about = f'{target.resource.gvr.group_resource} "{target.name}"'
+            raise CliError(f"{about} can't restart paused deployment (run rollout resume first)")
         now = timefmt.format(session.clock.now())
         annotations = {"metadata": {"annotations": {RESTARTED: now}}}
         await client.patch(

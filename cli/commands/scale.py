@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 async def run(session: Session, flags: Parsed) -> int:
     replicas = flags["replicas"]
-    if replicas is None or replicas < 0:
+    if replicas is None:
+        raise UsageError('required flag(s) "replicas" not set')
+    if replicas < 0:
         raise UsageError("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0")
     client = await session.client()
     targets = await resolve(session, flags, verb="scale")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cli.command import Command
-from cli.errors import CliError, UsageError
+from cli.errors import CliError, ServerError, UsageError, raise_any
 from cli.flags import Flag, Kind, Parsed, switch
 from cli.output import jsonpath
 from cli.targets import ALL_NAMESPACES, FILE_FLAGS, SELECTOR_FLAGS, Target, from_words, resolve
@@ -31,31 +31,53 @@ class Condition:
 async def run(session: Session, flags: Parsed) -> int:
     condition = _condition(flags["for"])
     client = await session.client()
-    creating = flags["for"] == "create"
+    creating, deleting = flags["for"] == "create", flags["for"] == "delete"
     if creating and flags.args and not flags["filename"]:
         targets = from_words(flags.args, await session.mapper(), namespace=session.namespace, verb="wait")
     else:
         targets = await resolve(session, flags, verb="wait")
-    if not targets:
+    if deleting:
+        # what is gone already is not worth a word
+        targets = [target for target in targets if await _current(client, target)]
+    elif not targets:
         raise CliError("no matching resources found")
-    failures = []
-    loop = asyncio.get_running_loop()
+    failures: list[CliError] = []
     timeout = flags["timeout"] if flags["timeout"] >= 0 else 7 * 24 * 3600.0
-    deadline = loop.time() + timeout
+    deadline = asyncio.get_running_loop().time() + timeout
     for target in targets:
         try:
-            async with asyncio.timeout_at(deadline):
-                await until(client, target, condition)
+            if not timeout:
+                await _look(client, target, condition)
+            else:
+                async with asyncio.timeout_at(deadline):
+                    await until(client, target, condition)
         except TimeoutError:
-            failures.append(f"error: timed out waiting for the condition on {_plural(target)}")
+            failures.append(CliError(f"timed out waiting for the condition on {_plural(target)}"))
             continue
         except NotFound as error:
-            failures.append(f"Error from server ({error.reason}): {error.message}")
+            failures.append(ServerError(error))
+            continue
+        except CliError as error:
+            failures.append(error)
             continue
         print(f"{target.shown} condition met", flush=True)
-    if failures:
-        raise CliError("\n".join(failures))
+    raise_any(failures)
     return 0
+
+
+async def _current(client: Client, target: Target) -> Object | None:
+    try:
+        return await client.get(target.resource.gvr, target.name, namespace=target.namespace)
+    except NotFound:
+        return None
+
+
+async def _look(client: Client, target: Target, condition: Condition) -> None:
+    """Once, for `--timeout=0`. Raises NotFound, CliError."""
+    if not condition.met(await _current(client, target)):
+        if not condition.absent:
+            await client.get(target.resource.gvr, target.name, namespace=target.namespace)
+        raise CliError(f"condition not met for {_plural(target)}")
 
 
 async def until(client: Client, target: Target, condition: Condition) -> None:
@@ -107,7 +129,11 @@ def _has_condition(obj: Object | None, name: str, wanted: str) -> bool:
 
 
 def _jsonpath(text: str) -> Condition:
-    path, equals, wanted = text.rpartition("=") if "}=" in text else (text, "", "")
+    if text.startswith("{"):
+        path, equals, wanted = text.rpartition("=") if "}=" in text else (text, "", "")
+    else:
+        path, equals, wanted = text.partition("=")
+    wanted = wanted.strip("'\"")
     try:
         template = jsonpath.parse(jsonpath.relaxed(path))
     except jsonpath.JsonPathError as error:
