@@ -33,21 +33,20 @@ DEFINITIONS = GVR("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A definition, or the last of its objects, is not what it was."""
-
-    name: str
+    """Some definitions, or the last of their objects, are not what they were."""
 
 
 class Definitions(Actor):
-    """See the module."""
+    """See the module. Which definitions changed is kept beside the mailbox: there is room for any number of them."""
 
-    mailbox: ClassVar[MailboxSpec] = MailboxSpec(overflow=Overflow.COALESCE, key=lambda message: message)
+    mailbox: ClassVar[MailboxSpec] = MailboxSpec(capacity=1, overflow=Overflow.COALESCE, key=type)
 
     def __init__(self, caches: WatchCaches, resources: Resources, store: Store, verbs: Verbs) -> None:
         self._caches = caches
         self._resources = resources
         self._store = store
         self._verbs = verbs
+        self._changed: dict[str, None] = {}
         self._served: dict[str, tuple[str, int, bool]] = {}
         self._stop: Callable[[], None] = lambda: None
         self._emptying: dict[str, Callable[[], None]] = {}
@@ -55,25 +54,31 @@ class Definitions(Actor):
     async def setup(self) -> None:
         spec = self._row()
         await self._caches.ensure(spec)
-        for definition in self._caches.list(DEFINITIONS):
-            await self._settle(meta.name(definition))
-        self._stop = self._caches.subscribe(DEFINITIONS, self._changed)
+        self._stop = self._caches.subscribe(DEFINITIONS, lambda _, definition: self._note(meta.name(definition)))
+        await self._settle_all()
 
     async def handle(self, message: Changed) -> None:
-        await self._settle(message.name)
+        await self._settle_all()
 
     async def teardown(self) -> None:
         self._stop()
         for stop in self._emptying.values():
             stop()
 
-    def _changed(self, event: str, definition: Object) -> None:
-        self.ref.tell_nowait(Changed(meta.name(definition)))
+    def _note(self, name: str) -> None:
+        self._changed[name] = None
+        self.ref.tell_nowait(Changed())  # when it finds no room, one waits already
 
     def _row(self) -> ResourceSpec:
         spec = self._resources.find(DEFINITIONS)
         assert spec is not None  # it is built in
         return spec
+
+    async def _settle_all(self) -> None:
+        while self._changed:
+            name = next(iter(self._changed))
+            del self._changed[name]
+            await self._settle(name)
 
     async def _settle(self, name: str) -> None:
         definition = self._caches.get(DEFINITIONS, "", name)
@@ -138,6 +143,10 @@ class Definitions(Actor):
         self.log.info("custom resource served name=%s versions=%d ending=%s", name, len(specs), ending)
 
     def _withdraw(self, name: str) -> None:
+        group = name.partition(".")[2]
+        for other in self._caches.list(DEFINITIONS):
+            if other["spec"]["group"] == group and not conditions.is_true(other, "NamesAccepted"):
+                self._note(meta.name(other))  # it may be that what it wanted to be called is free now
         for spec in self._resources.custom(name)[:1]:
             self._caches.close(spec.storage)
         self._resources.serve(name, ())
@@ -170,4 +179,4 @@ class Definitions(Actor):
 
     def _emptied(self, event: str, name: str) -> None:
         if event == "DELETED":
-            self.ref.tell_nowait(Changed(name))
+            self._note(name)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from apiserver.crds.structural import RULES, problems
 from apiserver.resources.rules import Rules
 from apiserver.resources.strategy import Strategy
+from apiserver.resources.validation.apiextensions import shared
 from machinery.errors import FieldError
 from machinery.objects import conditions
 from machinery.schema.model import Schema
-from machinery.schema.structural import problems, set_defaults
+from machinery.schema.structural import set_defaults
 from machinery.schema.validate import validate
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
-RULES = "x-kubernetes-validations"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """Holds a definition back until its objects are gone."""
 
@@ -39,7 +40,10 @@ class DefinitionStrategy(Rules):
                 obj["status"] = {**(obj.get("status") or {}), "storedVersions": [*stored, version["name"]]}
 
     def validate_create(self, obj: Object) -> list[FieldError]:
-        return super().validate_create(obj) + _structural(obj)
+        return super().validate_create(obj) + _schemas(obj, None)
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return super().validate_update(obj, old) + _schemas(obj, old)
 
     def warnings(self, obj: Object) -> list[str]:
         said = super().warnings(obj)
@@ -98,18 +102,21 @@ class CustomStrategy(Strategy):
         return self.validate_create(obj)
 
 
-def _structural(definition: Object) -> list[FieldError]:
-    """What keeps the versions' schemas from being structural."""
+def _schemas(definition: Object, old: Object | None) -> list[FieldError]:
+    """What is wrong with the versions' schemas. One that stays as it was is not judged anew."""
+    versions = definition["spec"].get("versions") or []
+    before = {each.get("name"): each.get("schema") for each in (old or {"spec": {}})["spec"].get("versions") or []}
     errors = []
-    for index, version in enumerate(definition["spec"].get("versions") or []):
+    for index, version in enumerate(versions):
         schema = (version.get("schema") or {}).get("openAPIV3Schema")
         where = f"spec.versions[{index}].schema.openAPIV3Schema"
         if schema is None:
-            errors.append(FieldError(where, "FieldValueRequired", "Required value: schemas are required"))
-            continue
-        for path, message in problems(schema):
-            reason = "FieldValueForbidden" if message.startswith("Forbidden") else "FieldValueRequired"
-            errors.append(FieldError(f"{where}.{path}" if path else where, reason, message))
+            errors.append(FieldError.required(where, "schemas are required"))
+        elif old is None or before.get(version.get("name")) != version.get("schema"):
+            status = (version.get("subresources") or {}).get("status") is not None
+            if shared(versions, "schema"):
+                return problems(schema, "spec.validation.openAPIV3Schema", status=status)
+            errors += problems(schema, where, status=status)
     return errors
 
 

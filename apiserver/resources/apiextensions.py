@@ -23,6 +23,7 @@ ROWS = (
             unconditional=False,
             default=defaults.custom_resource_definition,
             validate=validation.definition,
+            create=validation.definition_create,
             update=validation.definition_update,
         ),
     ),

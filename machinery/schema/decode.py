@@ -12,6 +12,9 @@ from typing import Any
 from machinery.objects import quantity, timefmt
 from machinery.schema.model import Schema
 
+_JSON_SCHEMA = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+_OR_SCHEMA = ("JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrStringArray")
+"""A schema, or something else that the packed definitions cannot tell."""
 _INT_BITS = {"int32": 31, "int64": 63, "": 63}
 
 
@@ -69,6 +72,8 @@ class _Walk:
             case "int-or-string":
                 if isinstance(value, bool) or not isinstance(value, int | str):
                     raise DecodeError(f"json: cannot unmarshal {kind_of(value)} into Go value of type int32")
+            case _ if schema.struct_name in _OR_SCHEMA and isinstance(value, dict):
+                return self.value(schema.beside({"$ref": _JSON_SCHEMA}), value, path, struct, dotted)
             case _:
                 pass
         return value

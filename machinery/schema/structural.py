@@ -7,7 +7,6 @@ where a default stands ready. Rule: k8s.io/apiextensions-apiserver `schema/pruni
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -91,31 +90,3 @@ def _default_value(value: Any, schema: Schema) -> None:
     elif isinstance(value, list) and (items := schema.items) is not None:
         for each in value:
             _default_value(each, items)
-
-
-_OF_FIELDS = "for specified object fields"
-
-
-def problems(openapi: Raw, path: str = "", *, place: str = "at the root") -> list[tuple[str, str]]:
-    """What keeps a schema from being structural: (path in the schema, message). Empty when it is.
-
-    place: what the schema is of, in upstream's words."""
-    found: list[tuple[str, str]] = []
-    kind = openapi.get("type", "")
-    loose = openapi.get("x-kubernetes-int-or-string") or openapi.get("x-kubernetes-preserve-unknown-fields")
-    if not kind and not loose:
-        found.append((f"{path}.type" if path else "type", f"Required value: must not be empty {place}"))
-    if kind == "array" and not isinstance(openapi.get("items"), Mapping):
-        found.append((f"{path}.items" if path else "items", "Required value: must be specified"))
-    if "properties" in openapi and "additionalProperties" in openapi:
-        where = f"{path}.additionalProperties" if path else "additionalProperties"
-        found.append((where, "Forbidden: additionalProperties and properties are mutual exclusive"))
-    for name, each in (openapi.get("properties") or {}).items():
-        if path == "" and name == "metadata":
-            continue
-        where = f"{path}.properties[{name}]" if path else f"properties[{name}]"
-        found += problems(each, where, place=_OF_FIELDS)
-    for key, place in (("items", "for specified array items"), ("additionalProperties", _OF_FIELDS)):
-        if isinstance(openapi.get(key), Mapping):
-            found += problems(openapi[key], f"{path}.{key}" if path else key, place=place)
-    return found

@@ -17,6 +17,7 @@ import orjson
 
 from machinery.errors import FieldError
 from machinery.objects import timefmt
+from machinery.schema import patterns
 from machinery.schema.model import Schema
 
 _TYPES: dict[str, Callable[[Any], bool]] = {
@@ -78,8 +79,8 @@ def _text(schema: Schema, value: str, path: str) -> list[FieldError]:
     if "minLength" in raw and len(value) < raw["minLength"]:
         text = f"{path} in body should be at least {raw['minLength']} chars long"
         found.append(FieldError.invalid(path, value, text))
-    if "pattern" in raw and not re.search(raw["pattern"], value):
-        found.append(FieldError.invalid(path, value, f"{path} in body should match '{raw['pattern']}'"))
+    if (pattern := raw.get("pattern")) and not patterns.compile(pattern).search(value):
+        found.append(FieldError.invalid(path, value, f"{path} in body should match '{pattern}'"))
     if schema.format in _FORMATS and not _has_format(schema.format, value):
         text = f'{path} in body must be of type {schema.format}: "{value}"'
         found.append(FieldError.invalid(path, value, text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.support.inprocess import Server, serving
 DEFINITIONS = GVR("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 CRONTABS = GVR("stable.example.com", "v1", "crontabs")
 BETA = GVR("stable.example.com", "v1beta1", "crontabs")
+PRESERVE = "x-kubernetes-preserve-unknown-fields"
 NAME = "crontabs.stable.example.com"
 Object = dict[str, Any]
 
@@ -178,6 +180,86 @@ async def test_names_are_taken_once(server: Server, client: ApiClient) -> None:
     assert not conditions.is_true(found, "Established")
     with pytest.raises(NotFound):
         await client.list(GVR("stable.example.com", "v1", "others"))
+
+
+async def test_a_name_that_becomes_free_goes_to_who_waits_for_it(server: Server, client: ApiClient) -> None:
+    await client.create(DEFINITIONS, definition("others", "CronTab", short="ct"))
+    await settled(server)
+    await client.delete(DEFINITIONS, NAME)
+    await settled(server)
+    assert conditions.is_true(await client.get(DEFINITIONS, "others.stable.example.com"), "Established")
+    assert (await client.list(GVR("stable.example.com", "v1", "others"))).items == []
+
+
+async def test_no_definition_is_lost_among_very_many(server: Server) -> None:
+    client = server.client()
+    loose = {"type": "object", PRESERVE: True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": loose}}
+    async with asyncio.TaskGroup() as tasks:
+        for n in range(1100):  # more than a mailbox holds, at once
+            names = {"plural": f"k{n}s", "kind": f"K{n}"}
+            spec = {"group": "many.example.com", "scope": "Cluster", "names": names, "versions": [version]}
+            made = {"metadata": {"name": f"k{n}s.many.example.com"}, "spec": spec}
+            tasks.create_task(client.create(DEFINITIONS, made))
+    await settled(server)
+    assert sum(gvr.group == "many.example.com" for gvr in server.api.resources.all()) == 1100
+
+
+LATER: dict[str, tuple[Any, str]] = {
+    "the group": (lambda spec: spec.update(group="other.example.com"),
+                  'spec.group: Invalid value: "other.example.com": field is immutable'),
+    "the plural": (lambda spec: spec["names"].update(plural="cts"),
+                   'spec.names.plural: Invalid value: "cts": field is immutable'),
+    "the kind": (lambda spec: spec["names"].update(kind="Cron"),
+                 'spec.names.kind: Invalid value: "Cron": field is immutable'),
+    "the scope": (lambda spec: spec.update(scope="Cluster"),
+                  'spec.scope: Invalid value: "Cluster": field is immutable'),
+    "a stored version": (
+        lambda spec: spec.update(versions=[{**spec["versions"][1], "storage": True}]),
+        'status.storedVersions[0]: Invalid value: "v1": missing from spec.versions; v1 was previously a storage'),
+    "a schema": (
+        lambda spec: spec["versions"][0]["schema"]["openAPIV3Schema"]["properties"].update(bad={"properties": {}}),
+        "spec.versions[0].schema.openAPIV3Schema.properties[bad].type: Required value: must not be empty for"),
+    "fields to keep": (lambda spec: spec.update(preserveUnknownFields=True),
+                       "spec.preserveUnknownFields: Invalid value: true: cannot set to true, set "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", LATER)
+async def test_what_a_definition_may_not_become(client: ApiClient, what: str) -> None:
+    change, said = LATER[what]
+    found = await client.get(DEFINITIONS, NAME)
+    change(found["spec"])
+    with pytest.raises(Invalid) as caught:
+        await client.update(DEFINITIONS, found)
+    assert said in caught.value.message
+
+
+async def test_another_version_becomes_the_stored_one(server: Server, client: ApiClient) -> None:
+    await client.create(CRONTABS, crontab(), namespace="default")
+    found = await client.get(DEFINITIONS, NAME)
+    found["spec"]["versions"][0]["storage"], found["spec"]["versions"][1]["storage"] = False, True
+    changed = await client.update(DEFINITIONS, found)
+    assert changed["status"]["storedVersions"] == ["v1", "v1beta1"]
+    await settled(server)
+    assert (await client.get(CRONTABS, "a", namespace="default"))["spec"]["cronSpec"] == "* *"
+    # Once no object is stored as v1 any more, an administrator says so, and the version can go.
+    changed = await client.get(DEFINITIONS, NAME)
+    changed["status"]["storedVersions"] = ["v1beta1"]
+    changed = await client.update(DEFINITIONS, changed, subresource="status")
+    del changed["spec"]["versions"][0]
+    await client.update(DEFINITIONS, changed)
+
+
+async def test_groups_of_the_community_need_an_approval(server: Server) -> None:
+    client = server.client()
+    obj = definition()
+    obj["metadata"]["name"], obj["spec"]["group"] = "crontabs.stable.k8s.io", "stable.k8s.io"
+    with pytest.raises(Invalid) as caught:
+        await client.create(DEFINITIONS, obj)
+    assert "metadata.annotations[api-approved.kubernetes.io]: Required value: protected groups" in caught.value.message
+    obj["metadata"]["annotations"] = {"api-approved.kubernetes.io": "https://github.com/kubernetes/kubernetes/pull/1"}
+    await client.create(DEFINITIONS, obj)
 
 
 async def test_a_changed_definition_counts_at_once(server: Server, client: ApiClient) -> None:
