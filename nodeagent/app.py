@@ -25,7 +25,6 @@ import tempfile
 import uuid
 import zlib
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -287,5 +286,5 @@ def pod_range(cidr: str, slot: int) -> str:
     if network.max_prefixlen - network.prefixlen <= RANGE_BITS:
         return cidr
     parts = 1 << (network.max_prefixlen - network.prefixlen - RANGE_BITS)
-    subnets = network.subnets(new_prefix=network.max_prefixlen - RANGE_BITS)
-    return str(next(islice(subnets, slot % parts, None)))
+    first = network.network_address + (slot % parts << RANGE_BITS)
+    return f"{first}/{network.max_prefixlen - RANGE_BITS}"
