@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from actors import Actor, ChildSpec, Supervisor, SystemClock
 from actors.runner import run
@@ -13,6 +14,8 @@ from apiserver.flags import Flags
 from apiserver.renewal import Renewal
 from machinery.pki.tls import TlsFiles, channel_credentials
 from machinery.process import logs, settings
+from machinery.rpc.api import Channel
+from machinery.rpc.renewing import RenewingChannel
 
 PROG = "apiserver"
 USAGE_ERROR = 2
@@ -40,8 +43,13 @@ class _Root(Supervisor):
     def __init__(self, config: Config, target: str, files: TlsFiles | None, serving: TlsFiles) -> None:
         from machinery.rpc.grpc_channel import GrpcChannel  # imports grpc, after the flags are known to be good
 
-        credentials = channel_credentials(files.read()) if files is not None else None
-        app = ApiServer(config, clock=SystemClock(), etcd=GrpcChannel(target, credentials=credentials))
+        clock = SystemClock()
+
+        def connect(files: TlsFiles) -> Channel:
+            return GrpcChannel(target, credentials=channel_credentials(files.read().checked()))
+
+        etcd = RenewingChannel(partial(connect, files), files.version, clock=clock) if files else GrpcChannel(target)
+        app = ApiServer(config, clock=clock, etcd=etcd)
         children = [app.spec(), ChildSpec("announce", lambda: _Announcer(app))]
         if serving.cert is not None:
             children.append(ChildSpec("renewal", lambda: Renewal(serving, app.renew)))

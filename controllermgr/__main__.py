@@ -43,7 +43,7 @@ class _Root(Supervisor):
     """Makes the application inside the event loop, which its channel belongs to."""
 
     def __init__(self, config: Config, reached: Target, flags: Flags) -> None:
-        client = ApiClient(dial(reached), user_agent="kube-controller-manager")
+        client = ApiClient(dial(reached, clock=SystemClock()), user_agent="kube-controller-manager")
         app = ControllerManager(config, clock=SystemClock(), client=client)
         children = [app.spec()]
         if flags.grpc_address:

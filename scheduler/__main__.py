@@ -38,7 +38,9 @@ class _Root(Supervisor):
     def __init__(self, config: Config, reached: Target) -> None:
         from machinery.client.grpc import ApiClient
 
-        scheduler = Scheduler(config, clock=SystemClock(), client=ApiClient(dial(reached), user_agent=PROG))
+        scheduler = Scheduler(
+            config, clock=SystemClock(), client=ApiClient(dial(reached, clock=SystemClock()), user_agent=PROG)
+        )
         super().__init__([scheduler.spec(), ChildSpec("announce", lambda: _Announcer(scheduler))])
 
 

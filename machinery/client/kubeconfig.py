@@ -231,14 +231,20 @@ def data(entry: Entry, field: str) -> bytes:
             return base64.b64decode(inline, validate=True)
         except (binascii.Error, ValueError):
             raise KubeConfigError(f'{entry.path}: {field}-data of "{entry.name}" is not base64') from None
-    named = entry.body.get(field)
-    if not named:
+    named = file(entry, field)
+    if named is None:
         return b""
-    file = entry.path.parent / str(named)
     try:
-        return file.read_bytes()
+        return named.read_bytes()
     except OSError as error:
-        raise KubeConfigError(f'unable to read {field} {file} for "{entry.name}": {error.strerror}') from None
+        raise KubeConfigError(f'unable to read {field} {named} for "{entry.name}": {error.strerror}') from None
+
+
+def file(entry: Entry, field: str) -> pathlib.Path | None:
+    """The file that the bytes of `data` are read from; None when they are inline, or there are none."""
+    if entry.body.get(f"{field}-data") or not entry.body.get(field):
+        return None
+    return entry.path.parent / str(entry.body[field])
 
 
 def extension(body: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:

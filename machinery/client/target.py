@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from machinery.client.kubeconfig import GRPC_EXTENSION, Entry, KubeConfig, KubeConfigError, data, extension
+from machinery.client.kubeconfig import GRPC_EXTENSION, Entry, KubeConfig, KubeConfigError, data, extension, file
+from machinery.pki.tls import Identity, TlsFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Target:
     grpc, grpc_tokens: `host:port` of the gRPC API for clients with a certificate, and for those with only a token;
         "" in a kubeconfig that pilot did not make. units: where controllers are steered, "" for the gRPC address.
     impersonate, impersonate_groups: `as` and `as-groups` of the user's entry.
+    files: where certificate, key and ca were read from, for who runs long enough to see them renewed.
     """
 
     server: str
@@ -31,6 +33,16 @@ class Target:
     token: str = field(default="", repr=False)
     impersonate: str = ""
     impersonate_groups: tuple[str, ...] = ()
+    files: TlsFiles = field(default_factory=TlsFiles)
+
+    def identity(self) -> Identity:
+        """What to show and whom to trust. Raises TlsError for a certificate and a key that are no pair."""
+        return Identity(self.certificate, self.key, self.ca).checked()
+
+    def renewed(self) -> Target:
+        """The same with what the files hold now. Raises TlsError for a file that cannot be read."""
+        now = self.files.read()
+        return replace(self, certificate=now.cert or self.certificate, key=now.key or self.key, ca=now.ca or self.ca)
 
 
 def target(config: KubeConfig, context: str | None = None, *, cluster_name: str = "", user_name: str = "") -> Target:
@@ -63,6 +75,11 @@ def target(config: KubeConfig, context: str | None = None, *, cluster_name: str 
         token=_token(user),
         impersonate=str(user.body.get("as") or ""),
         impersonate_groups=tuple(user.body.get("as-groups") or ()),
+        files=TlsFiles(
+            cert=file(user, "client-certificate"),
+            key=file(user, "client-key"),
+            ca=file(cluster, "certificate-authority"),
+        ),
     )
 
 

@@ -35,6 +35,12 @@ class Identity:
         if bool(self.cert) != bool(self.key):
             raise TlsError("a certificate needs its key, and a key its certificate")
 
+    def checked(self) -> Identity:
+        """Itself. Raises TlsError when the certificate and the key are no pair: one of two files was replaced."""
+        if self.cert:
+            _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self.cert, self.key)
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
@@ -119,16 +125,11 @@ def server_context(*, certificate: bytes, key: bytes, client_ca: bytes = b"") ->
 def load_chain(context: ssl.SSLContext, *, certificate: bytes, key: bytes) -> None:
     """Show this certificate from the next connection on; on a serving context that is how it is renewed.
 
-    Raises TlsError when the two are not a pair."""
+    Raises TlsError when the two are not a pair; the context shows what it showed before."""
     if not certificate or not key:
         raise TlsError("a certificate needs its key, and a key its certificate")
-    try:
-        with _memory_file() as file:
-            file.write(certificate + b"\n" + key)
-            file.flush()
-            context.load_cert_chain(file.name if isinstance(file.name, str) else f"/proc/self/fd/{file.name}")
-    except (ssl.SSLError, OSError) as error:
-        raise TlsError(f"the certificate and key do not go together or are not PEM: {error}") from error
+    Identity(certificate, key).checked()  # OpenSSL forgets the old key before it refuses the new one
+    _load(context, certificate, key)
 
 
 def channel_credentials(identity: Identity) -> Any:
@@ -149,7 +150,7 @@ def reloading_server_credentials(source: Source, *, require_client: bool = False
     import grpc
 
     def configuration() -> Any:
-        identity = source.read()
+        identity = source.read().checked()
         if not identity.cert:
             raise TlsError("a server needs a certificate and a key")
         if require_client and not identity.ca:
@@ -173,6 +174,16 @@ def reloading_server_credentials(source: Source, *, require_client: bool = False
         return fresh
 
     return grpc.dynamic_ssl_server_credentials(first, fetch, require_client_authentication=require_client)
+
+
+def _load(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    try:
+        with _memory_file() as file:
+            file.write(certificate + b"\n" + key)
+            file.flush()
+            context.load_cert_chain(file.name if isinstance(file.name, str) else f"/proc/self/fd/{file.name}")
+    except (ssl.SSLError, OSError) as error:
+        raise TlsError(f"the certificate and key do not go together or are not PEM: {error}") from error
 
 
 def _trust(context: ssl.SSLContext, ca: bytes) -> None:

@@ -95,6 +95,9 @@ async def test_https_shows_the_certificate_and_takes_a_renewed_one() -> None:
         assert await served_name(port, client) == "first"
         load_chain(context, certificate=second.cert, key=second.key)
         assert await served_name(port, client) == "second"
+        with pytest.raises(TlsError, match="do not go together"):
+            load_chain(context, certificate=first.cert, key=second.key)
+        assert await served_name(port, client) == "second"
         with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
             await served_name(port, client_context(ca=Authority().pem))
 
