@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from controllermgr.controllers import daemonset_plan as plan
 from controllermgr.controllers.daemonset_backoff import Backoff
 from controllermgr.controllers.history import Historian, History
-from controllermgr.controllers.pod_control import NamespaceEnds, PodControl, owner_or_suitors
+from controllermgr.controllers.pod_control import NamespaceEnds, PodControl
 from machinery.client.api import Object
 from machinery.client.resources import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS
 from machinery.controller.batches import all_at_once, slow_start
 from machinery.controller.claim import Claimer
 from machinery.controller.expectations import Expectations
-from machinery.controller.mapping import controller
+from machinery.controller.mapping import controller, owner_or_suitors
 from machinery.controller.reconcile import DONE, Outcome, RequeueAfter, TerminalError
 from machinery.controller.spec import ControllerContext, ControllerSpec, Watch
 from machinery.errors import ApiError

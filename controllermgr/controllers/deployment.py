@@ -16,7 +16,7 @@ from machinery.client.api import DeleteOptions, Object
 from machinery.client.resources import DEPLOYMENTS, PODS, REPLICA_SETS
 from machinery.controller.claim import Claimer
 from machinery.controller.expectations import Expectations
-from machinery.controller.mapping import controller_key
+from machinery.controller.mapping import controller_key, owner_or_suitors
 from machinery.controller.reconcile import DONE, Outcome, RequeueAfter, TerminalError
 from machinery.controller.spec import ControllerContext, ControllerSpec, Watch
 from machinery.errors import AlreadyExists, ApiError, NotFound
@@ -25,20 +25,6 @@ from machinery.objects import conditions, meta, owners, pod, workload
 from machinery.objects.selectors import SelectorError
 
 KIND = "Deployment"
-
-
-def owner_or_suitors(change: Change, informers: Informers) -> Iterable[str]:
-    """The Deployments that a ReplicaSet's change concerns: its owner, or for an orphan all that select it."""
-    keys = {key for obj in (change.old, change.new) if (key := controller_key(obj, KIND)) is not None}
-    orphan = change.new
-    if orphan is not None and owners.controller_of(orphan) is None and meta.labels(orphan):
-        for each in informers.store(DEPLOYMENTS).in_namespace(meta.namespace(orphan)):
-            try:
-                if workload.selector(each).matches(meta.labels(orphan)):
-                    keys.add(meta.key(each))
-            except SelectorError:
-                continue  # its own reconcile says so
-    return keys
 
 
 def recreate_waits_for(change: Change, informers: Informers) -> Iterable[str]:
@@ -270,7 +256,7 @@ SPEC = ControllerSpec(
     description="Rolls out the template of each Deployment over ReplicaSets",
     watches=(
         Watch(DEPLOYMENTS),
-        Watch(REPLICA_SETS, owner_or_suitors, indexes={BY_CONTROLLER: by_controller}),
+        Watch(REPLICA_SETS, owner_or_suitors(KIND, DEPLOYMENTS), indexes={BY_CONTROLLER: by_controller}),
         Watch(PODS, recreate_waits_for, indexes={BY_CONTROLLER: by_controller}),
     ),
 )

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 
 from controllermgr.controllers import job_indexes as indexes
 from controllermgr.controllers import job_plan as plan
-from controllermgr.controllers.pod_control import NamespaceEnds, PodControl, owner_or_suitors
+from controllermgr.controllers.pod_control import NamespaceEnds, PodControl
 from machinery.client.api import Object, PatchType
 from machinery.client.resources import JOBS, PODS
 from machinery.controller.batches import all_at_once, slow_start
 from machinery.controller.claim import Claimer
 from machinery.controller.expectations import Expectations
-from machinery.controller.mapping import any_of, controller_key
+from machinery.controller.mapping import any_of, controller_key, owner_or_suitors
 from machinery.controller.reconcile import DONE, Outcome, RequeueAfter, TerminalError
 from machinery.controller.spec import ControllerContext, ControllerSpec, Watch
 from machinery.errors import ApiError, NotFound

@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NoReturn
 
 from machinery.client.api import Client, DeleteOptions, Object
 from machinery.client.resources import PODS
 from machinery.controller.expectations import Expectations
-from machinery.controller.mapping import Mapper, controller_key
 from machinery.controller.recorder import Recorder
 from machinery.errors import ApiError, NotFound
-from machinery.informer import Change, Informers
-from machinery.objects import meta, owners, workload
-from machinery.objects.gvk import GVR
-from machinery.objects.selectors import SelectorError
-
-
-def owner_or_suitors(kind: str, resource: GVR) -> Mapper:
-    """The mapper of a pod's change: the key of its owner of this kind, or for an orphan of all that select it."""
-
-    def keys_of(change: Change, informers: Informers) -> Iterable[str]:
-        keys = {key for obj in (change.old, change.new) if (key := controller_key(obj, kind)) is not None}
-        orphan = change.new
-        if orphan is not None and owners.controller_of(orphan) is None and not meta.is_deleting(orphan):
-            labels = meta.labels(orphan)
-            for each in informers.store(resource).in_namespace(meta.namespace(orphan)) if labels else ():
-                try:
-                    if workload.selector(each).matches(labels):
-                        keys.add(meta.key(each))
-                except SelectorError:
-                    continue  # its own reconcile says so
-        return keys
-
-    return keys_of
+from machinery.objects import meta
 
 
 class NamespaceEnds(Exception):

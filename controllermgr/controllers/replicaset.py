@@ -7,20 +7,21 @@ keeps the status true.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from controllermgr.controllers import replicaset_plan as plan
-from machinery.client.api import DeleteOptions, Object
+from controllermgr.controllers.pod_control import NamespaceEnds, PodControl
+from machinery.client.api import Object
 from machinery.client.resources import PODS, REPLICA_SETS
 from machinery.controller.batches import all_at_once, slow_start
 from machinery.controller.claim import Claimer
 from machinery.controller.expectations import Expectations
-from machinery.controller.mapping import controller_key
+from machinery.controller.mapping import owner_or_suitors
 from machinery.controller.pace import Pace
 from machinery.controller.reconcile import DONE, Outcome, RequeueAfter, TerminalError
 from machinery.controller.spec import ControllerContext, ControllerSpec, Watch
-from machinery.errors import ApiError, NotFound
-from machinery.informer import BY_CONTROLLER, Change, Informers, by_controller
+from machinery.errors import ApiError
+from machinery.informer import BY_CONTROLLER, by_controller
 from machinery.objects import meta, owners, workload
 from machinery.objects.selectors import SelectorError
 
@@ -31,31 +32,16 @@ FACTS_SLACK = 100
 """Facts of deleted pods that may be kept beyond as many as there are pods."""
 
 
-def owner_or_suitors(change: Change, informers: Informers) -> Iterable[str]:
-    """The ReplicaSets that a pod's change concerns: its owner, or for an orphan all that select it."""
-    keys = {key for obj in (change.old, change.new) if (key := controller_key(obj, KIND)) is not None}
-    orphan = change.new
-    if orphan is not None and owners.controller_of(orphan) is None and not meta.is_deleting(orphan):
-        labels = meta.labels(orphan)
-        for each in informers.store(REPLICA_SETS).in_namespace(meta.namespace(orphan)) if labels else ():
-            try:
-                if workload.selector(each).matches(labels):
-                    keys.add(meta.key(each))
-            except SelectorError:
-                continue  # its own reconcile says so
-    return keys
-
-
 class ReplicaSets:
     """The reconciler."""
 
     def __init__(self, context: ControllerContext) -> None:
         self._client = context.client
         self._clock = context.clock
-        self._recorder = context.recorder
         self._sets = context.informers.store(REPLICA_SETS)
         self._pods = context.informers.store(PODS)
         self._expectations = Expectations(self._pods, context.clock)
+        self._control = PodControl(context.client, context.recorder, self._expectations)
         self._own_writes = Expectations(self._sets, context.clock)
         self._pace = Pace(context.clock, seconds=SECONDS_PER_POD)
         self._facts: dict[str, plan.Facts] = {}
@@ -84,10 +70,10 @@ class ReplicaSets:
             surplus = len(active) - workload.replicas(replica_set)
             if surplus < 0:
                 reason = "FailedCreate"
-                failure = await self._create(key, replica_set, -surplus)
+                failure = await self._create(replica_set, -surplus)
             elif surplus > 0:
                 reason = "FailedDelete"
-                failure = await self._delete(key, replica_set, active, surplus)
+                failure = await self._delete(replica_set, active, surplus)
         facts = [self._facts_of(each) for each in active]
         await self._write_status(replica_set, facts, (reason, failure.message) if failure else None)
         if failure is not None:
@@ -108,41 +94,21 @@ class ReplicaSets:
     def _is_active(self, each: Object) -> bool:
         return self._facts_of(each).active
 
-    async def _create(self, key: str, replica_set: Object, count: int) -> ApiError | None:
-        template, namespace = workload.template(replica_set), meta.namespace(replica_set)
+    async def _create(self, replica_set: Object, count: int) -> ApiError | None:
+        template = workload.template(replica_set)
 
         async def create() -> Object:
-            made = await self._client.create(PODS, workload.pod_of_template(template, replica_set), namespace=namespace)
-            self._expectations.wrote(key, made)
-            self._recorder.normal(replica_set, "SuccessfulCreate", f"Created pod: {meta.name(made)}")
-            return made
+            return await self._control.create(replica_set, workload.pod_of_template(template, replica_set))
 
-        _, error = await slow_start(min(count, plan.BURST_REPLICAS), create)
-        if error is not None and not _namespace_ends(error):
-            self._recorder.warning(replica_set, "FailedCreate", f"Error creating: {error.message}")
-        return None if error is not None and _namespace_ends(error) else error
+        try:
+            _, error = await slow_start(min(count, plan.BURST_REPLICAS), create)
+        except NamespaceEnds:
+            return None
+        return error
 
-    async def _delete(self, key: str, replica_set: Object, active: Sequence[Object], count: int) -> ApiError | None:
+    async def _delete(self, replica_set: Object, active: Sequence[Object], count: int) -> ApiError | None:
         chosen = plan.doomed(active, self._related(replica_set), min(count, plan.BURST_REPLICAS), self._clock.now())
-
-        async def delete(victim: Object) -> Object:
-            try:
-                await self._client.delete(
-                    PODS,
-                    meta.name(victim),
-                    namespace=meta.namespace(victim),
-                    options=DeleteOptions(uid=meta.uid(victim)),
-                )
-            except NotFound:
-                return victim
-            except ApiError as error:
-                self._recorder.warning(replica_set, "FailedDelete", f"Error deleting: {error.message}")
-                raise
-            self._expectations.deleted(key, victim)
-            self._recorder.normal(replica_set, "SuccessfulDelete", f"Deleted pod: {meta.name(victim)}")
-            return victim
-
-        _, error = await all_at_once([delete(victim) for victim in chosen])
+        _, error = await all_at_once([self._control.delete(replica_set, victim) for victim in chosen])
         return error
 
     def _related(self, replica_set: Object) -> list[Object]:
@@ -165,17 +131,12 @@ class ReplicaSets:
         self._pace.wrote(meta.key(replica_set), len(active))
 
 
-def _namespace_ends(error: ApiError) -> bool:
-    """Whether a create was refused because its namespace is being deleted: nothing to retry, nothing to report."""
-    return any(cause.get("reason") == "NamespaceTerminating" for cause in error.details.get("causes") or ())
-
-
 SPEC = ControllerSpec(
     "replicaset",
     make=ReplicaSets,
     description="Keeps as many pods running as each ReplicaSet asks for",
     watches=(
         Watch(REPLICA_SETS, indexes={BY_CONTROLLER: by_controller}),
-        Watch(PODS, owner_or_suitors, indexes={BY_CONTROLLER: by_controller}),
+        Watch(PODS, owner_or_suitors(KIND, REPLICA_SETS), indexes={BY_CONTROLLER: by_controller}),
     ),
 )

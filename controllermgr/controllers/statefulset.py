@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 from controllermgr.controllers import statefulset_plan as plan
 from controllermgr.controllers.history import HASH_LABEL, Historian, History, template_of
-from controllermgr.controllers.pod_control import namespace_ends, owner_or_suitors
+from controllermgr.controllers.pod_control import namespace_ends
 from machinery.client.api import DeleteOptions, Object
 from machinery.client.resources import CONTROLLER_REVISIONS, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS
 from machinery.controller.batches import all_at_once
 from machinery.controller.claim import Claimer
 from machinery.controller.expectations import Expectations
-from machinery.controller.mapping import controller
+from machinery.controller.mapping import controller, owner_or_suitors
 from machinery.controller.reconcile import DONE, Outcome, RequeueAfter, TerminalError
 from machinery.controller.spec import ControllerContext, ControllerSpec, Watch, nothing
 from machinery.errors import AlreadyExists, ApiError, NotFound

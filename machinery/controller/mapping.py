@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable
 
 from machinery.client.api import Object
 from machinery.informer import Change, Informers
-from machinery.objects import meta, owners
+from machinery.objects import meta, owners, workload
+from machinery.objects.gvk import GVR
+from machinery.objects.selectors import SelectorError
 
 Mapper = Callable[[Change, Informers], Iterable[str]]
 
@@ -52,6 +54,25 @@ def controller_key(obj: Object | None, kind: str) -> str | None:
     if ref is None or ref.get("kind") != kind:
         return None
     return meta.join_key(meta.namespace(obj), ref["name"])
+
+
+def owner_or_suitors(kind: str, resource: GVR) -> Mapper:
+    """The key of the object's owner of this kind, or for an orphan the keys of all of `resource` that select it."""
+
+    def keys_of(change: Change, informers: Informers) -> Iterable[str]:
+        keys = {key for obj in (change.old, change.new) if (key := controller_key(obj, kind)) is not None}
+        orphan = change.new
+        if orphan is not None and owners.controller_of(orphan) is None and not meta.is_deleting(orphan):
+            labels = meta.labels(orphan)
+            for each in informers.store(resource).in_namespace(meta.namespace(orphan)) if labels else ():
+                try:
+                    if workload.selector(each).matches(labels):
+                        keys.add(meta.key(each))
+                except SelectorError:
+                    continue  # its own reconcile says so
+        return keys
+
+    return keys_of
 
 
 def any_of(*mappers: Mapper) -> Mapper:

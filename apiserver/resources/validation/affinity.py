@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from apiserver.resources.validation.checks import Errors, indexed, label_selector, one_of, text
+from apiserver.resources.validation.checks import Errors, indexed, label_selector, one_of, set_operator, text
 from machinery.errors import FieldError
 from machinery.objects.names import is_dns_label, is_label_key, is_label_value
 
@@ -60,27 +60,12 @@ def _node_term(path: str, term: Object, *, strict: bool) -> Errors:
     errors: Errors = []
     for at, requirement in indexed(f"{path}.matchExpressions", term.get("matchExpressions")):
         operator, values = requirement.get("operator") or "", requirement.get("values") or []
-        if operator in ("In", "NotIn"):
-            if not values:
-                errors.append(
-                    FieldError.required(f"{at}.values", "must be specified when `operator` is 'In' or 'NotIn'")
-                )
-        elif operator in ("Exists", "DoesNotExist"):
-            if values:
-                errors.append(
-                    FieldError.forbidden(
-                        f"{at}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                    )
-                )
-        elif operator in ("Gt", "Lt"):
+        if operator in ("Gt", "Lt"):
             if len(values) != 1:
-                errors.append(
-                    FieldError.required(
-                        f"{at}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'"
-                    )
-                )
+                needed = "must be specified single value when `operator` is 'Lt' or 'Gt'"
+                errors.append(FieldError.required(f"{at}.values", needed))
         else:
-            errors.append(FieldError.invalid(f"{at}.operator", operator, "not a valid selector operator"))
+            errors += set_operator(at, operator, values)
         errors += text(f"{at}.key", requirement.get("key"), is_label_key)
         if strict:
             for value_at, value in indexed(f"{at}.values", values):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -113,6 +113,17 @@ def labels(path: str, values: Mapping[str, str] | None) -> Errors:
     return errors
 
 
+def set_operator(at: str, operator: str, values: Sequence[Any]) -> Errors:
+    """A requirement's operator, and whether it has values as it needs them."""
+    if operator in ("In", "NotIn"):
+        needed = "must be specified when `operator` is 'In' or 'NotIn'"
+        return [] if values else [FieldError.required(f"{at}.values", needed)]
+    if operator in ("Exists", "DoesNotExist"):
+        unwanted = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+        return [FieldError.forbidden(f"{at}.values", unwanted)] if values else []
+    return [FieldError.invalid(f"{at}.operator", operator, "not a valid selector operator")]
+
+
 def label_selector(path: str, selector: Mapping[str, Any] | None) -> Errors:
     """A LabelSelector; None is the absent one and good."""
     if not selector:
@@ -121,20 +132,7 @@ def label_selector(path: str, selector: Mapping[str, Any] | None) -> Errors:
     for at, requirement in indexed(f"{path}.matchExpressions", selector.get("matchExpressions")):
         values = requirement.get("values") or []
         operator = requirement.get("operator")
-        if operator in ("In", "NotIn"):
-            if not values:
-                errors.append(
-                    FieldError.required(f"{at}.values", "must be specified when `operator` is 'In' or 'NotIn'")
-                )
-        elif operator in ("Exists", "DoesNotExist"):
-            if values:
-                errors.append(
-                    FieldError.forbidden(
-                        f"{at}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                    )
-                )
-        else:
-            errors.append(FieldError.invalid(f"{at}.operator", operator or "", "not a valid selector operator"))
+        errors += set_operator(at, operator or "", values)
         errors += text(f"{at}.key", requirement.get("key"), is_label_key)
         for value_at, value in indexed(f"{at}.values", values):
             errors += text(value_at, value, is_label_value)
