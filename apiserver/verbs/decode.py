@@ -10,7 +10,7 @@ import orjson
 from apiserver.verbs.context import RequestContext
 from apiserver.verbs.parts import Parts
 from machinery.errors import BadRequest
-from machinery.manifest import duplicate_keys
+from machinery.json_keys import duplicate_keys
 from machinery.objects.gvk import GVK, split_api_version
 from machinery.schema.decode import DecodeError, decode, kind_of
 from machinery.schema.model import Schema

@@ -31,7 +31,7 @@ from apiserver.verbs.parts import Parts
 from apiserver.verbs.patch_errors import not_of_its_type, shown, undecodable, unprocessable, untyped
 from machinery.client.api import PatchType
 from machinery.errors import ApiError, BadRequest, FieldError, NotFound, RequestTooLarge, UnsupportedMediaType, invalid
-from machinery.manifest import ManifestError, duplicate_keys, load_lax
+from machinery.json_keys import duplicate_keys
 from machinery.objects.gvk import GVK
 from machinery.objects.meta import deep_copy
 from machinery.patch import json_patch, merge, strategic
@@ -181,6 +181,8 @@ def _applied(context: RequestContext, body: bytes) -> tuple[Object, Sequence[str
 
 
 def _yaml(body: bytes) -> tuple[Any, Sequence[str]]:
+    from machinery.manifest import ManifestError, load_lax  # imports yaml, which few requests need
+
     try:
         return load_lax(body)
     except ManifestError as error:

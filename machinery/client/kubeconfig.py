@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors import Clock
-from machinery import manifest
 
 GRPC_EXTENSION = "pilothouse.dev/grpc"
 EMPTY: Mapping[str, Any] = {"apiVersion": "v1", "kind": "Config", "preferences": {}}
@@ -263,6 +262,8 @@ def encoded(pem: bytes) -> str:
 
 def write(path: pathlib.Path, document: Mapping[str, Any]) -> None:
     """Replace a kubeconfig in one step; mode 0600, because it holds keys. Raises OSError."""
+    from machinery import manifest  # imports yaml, which who only makes entries does not need
+
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -273,6 +274,8 @@ def write(path: pathlib.Path, document: Mapping[str, Any]) -> None:
 
 
 def _read(path: pathlib.Path) -> _File:
+    from machinery import manifest  # as in `write`
+
     try:
         text = path.read_bytes()
     except FileNotFoundError:

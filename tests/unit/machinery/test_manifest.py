@@ -86,8 +86,3 @@ def test_texts_survive_a_dump(text: str) -> None:
 def test_dump_looks_like_kubectls() -> None:
     dumped = manifest.dump({"b": [{"x": 1, "w": "yes"}], "a": {}, "t": "l1\nl2\n", "e": [], "v": "1"})
     assert dumped == 'a: {}\nb:\n- w: "yes"\n  x: 1\ne: []\nt: |\n  l1\n  l2\nv: "1"\n'
-
-
-def test_duplicate_keys_of_json() -> None:
-    assert manifest.duplicate_keys('{"a":1,"b":[{"c":1,"c":2}],"a":2}') == ["a", "b[0].c"]
-    assert manifest.duplicate_keys('{"a":1,"b":{"a":2}}') == []
