@@ -29,7 +29,7 @@ class CliError(Exception):
             self.exit_code = exit_code
 
     def render(self) -> str:
-        lines = [self.message if self.message.startswith("error:") else f"error: {self.message}"]
+        lines = [self.message if self.message.startswith(("error:", "Error ")) else f"error: {self.message}"]
         if self.hint:
             lines.append(self.hint)
         return "\n".join(lines)

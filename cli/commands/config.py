@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cli.command import Command
@@ -19,8 +20,28 @@ if TYPE_CHECKING:
 SECRET_FIELDS = ("client-key-data", "token", "password", "client-certificate-data")
 
 
+def _read(flags: Parsed) -> KubeConfig:
+    """The kubeconfig as `Session.config`, but a file that is not there yet is empty. Raises CliError."""
+    try:
+        return kubeconfig.load_or_new(flags["kubeconfig"] or None)
+    except KubeConfigError as error:
+        raise CliError(str(error)) from None
+
+
+@contextlib.asynccontextmanager
+async def _editing(session: Session, flags: Parsed) -> AsyncIterator[KubeConfig]:
+    """The kubeconfig to change, written at the end of the block; nobody else writes it meanwhile. Raises CliError."""
+    try:
+        async with kubeconfig.editing(flags["kubeconfig"] or None, clock=session.clock) as config:
+            yield config
+    except KubeConfigError as error:
+        raise CliError(str(error)) from None
+    except OSError as error:
+        raise CliError(f"cannot write {error.filename}: {error.strerror}") from None
+
+
 async def get_contexts(session: Session, flags: Parsed) -> int:
-    config = session.config
+    config = _read(flags)
     entries = config.entries("contexts")
     missing = [name for name in flags.args if name not in entries]
     if missing:
@@ -49,34 +70,36 @@ async def get_contexts(session: Session, flags: Parsed) -> int:
 
 
 async def current_context(session: Session, flags: Parsed) -> int:
-    if not session.config.current_context:
+    current = _read(flags).current_context
+    if not current:
         raise CliError("current-context is not set")
-    print(session.config.current_context)
+    print(current)
     return 0
 
 
 async def use_context(session: Session, flags: Parsed) -> int:
     name = _one(flags, "a context")
-    if name not in session.config.entries("contexts"):
-        raise CliError(f'no context exists with the name: "{name}"', hint="'pilot config get-contexts' lists them.")
-    session.config.current_context = name
-    _save(session.config)
+    async with _editing(session, flags) as config:
+        if name not in config.entries("contexts"):
+            raise CliError(f'no context exists with the name: "{name}"', hint="'pilot config get-contexts' lists them.")
+        config.current_context = name
     print(f'Switched to context "{name}".')
     return 0
 
 
 async def set_context(session: Session, flags: Parsed) -> int:
-    config = session.config
-    name = config.current_context if flags["current"] else _one(flags, "a context")
-    if not name:
-        raise CliError("no current context is set")
-    before = config.entries("contexts").get(name)
-    body: dict[str, Any] = dict(before.body) if before else {}
-    for key in ("cluster", "user", "namespace"):
-        if key in flags.given:
-            body[key] = flags[key]
-    config.put("contexts", name, body)
-    _save(config)
+    if not flags["current"] and not flags.args:
+        raise UsageError("you must specify a non-empty context name or --current")
+    async with _editing(session, flags) as config:
+        name = config.current_context if flags["current"] else _one(flags, "a context")
+        if not name:
+            raise CliError("no current context is set")
+        before = config.entries("contexts").get(name)
+        body: dict[str, Any] = dict(before.body) if before else {}
+        for key in ("cluster", "user", "namespace"):
+            if key in flags.given:
+                body[key] = flags[key]
+        config.put("contexts", name, body)
     print(f'Context "{name}" {"modified" if before else "created"}.')
     return 0
 
@@ -85,19 +108,18 @@ async def rename_context(session: Session, flags: Parsed) -> int:
     if len(flags.args) != 2:
         raise UsageError("two names are needed: CONTEXT_NAME NEW_NAME")
     old, new = flags.args
-    config = session.config
-    entries = config.entries("contexts")
-    if old not in entries:
-        raise CliError(f'cannot rename the context "{old}", it\'s not in {_files(config)}')
-    if new in entries:
-        raise CliError(f'cannot rename the context "{old}", the context "{new}" already exists in {_files(config)}')
-    current = config.current_context
-    body = entries[old].body
-    config.remove("contexts", old)
-    config.put("contexts", new, body)
-    if current == old:
-        config.current_context = new
-    _save(config)
+    async with _editing(session, flags) as config:
+        entries = config.entries("contexts")
+        if old not in entries:
+            raise CliError(f'cannot rename the context "{old}", it\'s not in {_files(config)}')
+        if new in entries:
+            raise CliError(f'cannot rename the context "{old}", the context "{new}" already exists in {_files(config)}')
+        current = config.current_context
+        body = entries[old].body
+        config.remove("contexts", old)
+        config.put("contexts", new, body)
+        if current == old:
+            config.current_context = new
     print(f'Context "{old}" renamed to "{new}".')
     return 0
 
@@ -107,11 +129,11 @@ def _delete(section: str) -> Callable[[Session, Parsed], Any]:
 
     async def run(session: Session, flags: Parsed) -> int:
         name = _one(flags, f"a {word}")
-        current = session.config.current_context
-        if not session.config.remove(section, name):
-            raise CliError(f"cannot delete {word} {name}, not in {_files(session.config)}")
-        _save(session.config)
-        print(f"deleted {word} {name} from {_files(session.config)}")
+        async with _editing(session, flags) as config:
+            current = config.current_context
+            if not config.remove(section, name):
+                raise CliError(f"cannot delete {word} {name}, not in {_files(config)}")
+        print(f"deleted {word} {name} from {_files(config)}")
         if section == "contexts" and current == name:
             print("It was the active context: choose another with 'pilot config use-context NAME'.")
         return 0
@@ -122,7 +144,7 @@ def _delete(section: str) -> Callable[[Session, Parsed], Any]:
 def _list(section: str) -> Callable[[Session, Parsed], Any]:
     async def run(session: Session, flags: Parsed) -> int:
         print("NAME")
-        for name in sorted(session.config.entries(section)):
+        for name in sorted(_read(flags).entries(section)):
             print(name)
         return 0
 
@@ -130,23 +152,25 @@ def _list(section: str) -> Callable[[Session, Parsed], Any]:
 
 
 async def view(session: Session, flags: Parsed) -> int:
-    document = session.config.merged()
+    config = _read(flags)
+    document = config.merged()
     if flags["minify"]:
-        document = _minified(session.config, document)
+        document = _minified(config, document, flags["context"])
     if not flags["raw"]:
         document = _redacted(document)
     print(printer.printer(flags["output"] or "yaml", name_of=lambda _: "config")(document), end="")
     return 0
 
 
-def _minified(config: KubeConfig, document: Mapping[str, Any]) -> dict[str, Any]:
+def _minified(config: KubeConfig, document: Mapping[str, Any], name: str) -> dict[str, Any]:
     try:
-        context = config.context()
+        context = config.context(name or None)
     except KubeConfigError as error:
         raise CliError(str(error)) from None
     keep = {"contexts": context.name, "clusters": context.body.get("cluster"), "users": context.body.get("user")}
     return {
         **document,
+        "current-context": context.name,
         **{section: [item for item in document[section] if item["name"] == name] for section, name in keep.items()},
     }
 
@@ -174,13 +198,6 @@ def _one(flags: Parsed, what: str) -> str:
 
 def _files(config: KubeConfig) -> str:
     return ", ".join(str(path) for path in config.paths)
-
-
-def _save(config: KubeConfig) -> None:
-    try:
-        config.save()
-    except OSError as error:
-        raise CliError(f"cannot write {error.filename}: {error.strerror}") from None
 
 
 COMMAND = Command(

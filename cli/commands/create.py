@@ -1,4 +1,4 @@
-"""`pilot create -f`, and `pilot create KIND NAME ...` for the kinds of `cli.generators`."""
+"""`pilot create -f`, and `pilot create KIND NAME ...` for the kinds of `cli.generators.registry`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from cli.command import Command
 from cli.commands.apply import VALIDATE, validation
 from cli.errors import CliError, ServerError, UsageError, raise_any
 from cli.flags import Flag, Kind, Parsed
-from cli.generators import GENERATORS, Generator
+from cli.generators.generator import Generator
+from cli.generators.registry import GENERATORS
 from cli.output import printer, report
 from cli.targets import FILE_FLAGS, from_files
 from machinery.client.api import Object
@@ -54,18 +55,25 @@ async def from_file(session: Session, flags: Parsed) -> int:
 async def generate(session: Session, flags: Parsed, *, generator: Generator) -> int:
     if len(flags.args) != 1:
         raise UsageError(f"exactly one NAME is required, got {len(flags.args)}")
+    if generator.prepare is not None:
+        await generator.prepare(session, flags)
     obj = generator.make(flags.args[0], flags)
     mode = report.dry_run(flags)
     namespace = session.namespace if generator.namespaced else ""
-    if namespace:
+    if namespace and session.namespace_given:
         obj["metadata"]["namespace"] = namespace
     client = await session.client()
     resource = (await session.mapper()).find(generator.resource.group_resource)
     if mode != "client":
         manager = flags["field-manager"] or MANAGER
-        obj = await client.create(
-            generator.resource, obj, namespace=namespace, dry_run=mode == "server", field_manager=manager
-        )
+        try:
+            obj = await client.create(
+                generator.resource, obj, namespace=namespace, dry_run=mode == "server", field_manager=manager
+            )
+        except ApiError as error:
+            if not generator.noun:
+                raise
+            raise CliError(f"failed to create {generator.noun}: {error.message}") from None
     report.done(flags, resource, obj, "created")
     return 0
 
@@ -78,9 +86,17 @@ async def token(session: Session, flags: Parsed) -> int:
     if flags["duration"]:
         spec["expirationSeconds"] = round(flags["duration"])
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
-    answer = await (await session.client()).create(
-        GVR("", "v1", "serviceaccounts"), request, namespace=session.namespace, name=flags.args[0], subresource="token"
-    )
+    client = await session.client()
+    try:
+        answer = await client.create(
+            GVR("", "v1", "serviceaccounts"),
+            request,
+            namespace=session.namespace,
+            name=flags.args[0],
+            subresource="token",
+        )
+    except ApiError as error:
+        raise CliError(f"failed to create token: {error.message}") from None
     print(answer["status"]["token"], flush=True)
     return 0
 

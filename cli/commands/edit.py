@@ -6,6 +6,7 @@ import asyncio
 import os
 import pathlib
 import shlex
+import sys
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from cli.output import report
 from cli.output.documents import to_yaml
 from cli.targets import FILE_FLAGS, SELECTOR_FLAGS, Target, parse, resolve
 from machinery.client.api import Client, Object, PatchType
-from machinery.errors import ApiError, Conflict, Invalid
+from machinery.errors import ApiError, BadRequest, Conflict, Invalid
 from machinery.patch import three_way
 from machinery.schema import definitions
 
@@ -50,7 +51,11 @@ async def _edit(client: Client, target: Target, current: Object, flags: Parsed) 
             return
         if body == draft:
             if complaint:
-                raise CliError("Edit cancelled, no valid changes were saved.")
+                copy = _kept(body)
+                raise CliError(
+                    "Edit cancelled, no valid changes were saved.",
+                    hint=f'A copy of your changes has been stored to "{copy}"',
+                )
             print("Edit cancelled, no changes made.", flush=True)
             return
         draft = body
@@ -59,12 +64,14 @@ async def _edit(client: Client, target: Target, current: Object, flags: Parsed) 
             if len(objects) != 1:
                 raise CliError("the edited file must hold one object")
             after = await _send(client, target, current, objects[0], flags)
-        except (Invalid, Conflict, CliError) as error:
-            said = error.message if isinstance(error, (ApiError, CliError)) else str(error)
+        except (Invalid, Conflict, BadRequest, CliError) as error:
+            said = error.message if isinstance(error, CliError) else ServerError(error).render()
+            print(f"error: {said.removeprefix('error: ')}", file=sys.stderr)
             complaint = "".join(f"# {line}\n" for line in said.splitlines()) + "#\n"
             continue
         except ApiError as error:
-            raise ServerError(error) from None
+            hint = f'A copy of your changes has been stored to "{_kept(body)}"'
+            raise CliError(ServerError(error).render(), hint=hint) from None
         report.done(flags, target.resource, after, "edited")
         return
 
@@ -87,6 +94,13 @@ async def _send(client: Client, target: Target, current: Object, wanted: Object,
         subresource=flags["subresource"],
         field_manager=flags["field-manager"] or "kubectl-edit",
     )
+
+
+def _kept(text: str) -> str:
+    """The file that has what somebody typed and no server took."""
+    with tempfile.NamedTemporaryFile("w", prefix="pilot-edit-", suffix=".yaml", delete=False) as file:
+        file.write(text)
+    return file.name
 
 
 async def _in_editor(text: str) -> str:

@@ -221,6 +221,10 @@ async def _watch(client: Client, targets: Sequence[Target], flags: Parsed) -> in
         show = printer.printer(
             flags["output"], name_of=lambda obj: f"{target.resource.full_name}/{obj['metadata']['name']}"
         )
+
+    def shown(obj: Any) -> Any:
+        return obj if flags["show-managed-fields"] else _without_managed_fields(obj)
+
     selector = f"metadata.name={target.name}" if target.name else flags["field-selector"]
     listed = await client.list_document(
         target.resource.gvr,
@@ -238,7 +242,7 @@ async def _watch(client: Client, targets: Sequence[Target], flags: Parsed) -> in
                 for line in writer.lines(listed):
                     say(line)
         elif show is not None:
-            for item in items:
+            for item in map(shown, items):
                 say_text(show({"apiVersion": target.resource.gvr.api_version, "kind": target.resource.kind, **item}))
     version = listed["metadata"]["resourceVersion"]
     while True:
@@ -258,7 +262,7 @@ async def _watch(client: Client, targets: Sequence[Target], flags: Parsed) -> in
                 for line in writer.lines(event.object):
                     say(line)
             elif show is not None:
-                say_text(show(event.object))
+                say_text(show(shown(event.object)))
 
 
 def _version_of(obj: Mapping[str, Any]) -> str:

@@ -123,6 +123,7 @@ def _settings(flags: Parsed) -> NodeSettings:
         data_dir=pathlib.Path(flags["data-dir"]).absolute(),
         node_ip=flags["node-ip"],
         labels=flags["node-labels"],
+        discovery_timeout=flags["discovery-timeout"],
         python=sys.executable,
     )
 
@@ -141,6 +142,7 @@ COMMAND = Command(
             default=[],
         ),
         switch("discovery-token-unsafe-skip-ca-verification", "Trust whatever authority answers"),
+        Flag("discovery-timeout", "How long to wait for the cluster's answer", kind=Kind.DURATION, default=60.0),
         Flag("node-name", "Name of the node; else the host's name"),
         Flag("runtime", "'fake', or the CRI v1 socket of a container runtime", default=DEFAULT_RUNTIME),
         Flag("config-dir", "Where the node's certificate and kubeconfig go", default="/etc/pilothouse/node"),

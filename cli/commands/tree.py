@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cli.command import Command
+from cli.errors import UsageError
 from cli.flags import Flag, Kind
 from cli.output.documents import to_json
 from cli.output.table import columns
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 async def run(session: Session, flags: Parsed) -> int:
     import orjson
 
+    if flags.args:
+        raise UsageError(f"tree takes no arguments, got {' '.join(flags.args)}")
+    if flags["output"] not in ("", "json"):
+        raise UsageError(f'--output must be json, not "{flags["output"]}"')
     from machinery.rpc import Stub
     from protos.pool import messages
 

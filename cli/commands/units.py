@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 async def list_units(session: Session, flags: Parsed) -> int:
+    if flags.args:
+        raise UsageError(f'unknown command "{flags.args[0]}" for "pilot units"')
     stub, messages = await _stub(session)
     reply = await stub.ListUnits(messages.ListUnitsRequest())
     units = [unit for unit in reply.units if not flags["state"] or unit.active_state in flags["state"]]
