@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.xdist_group("hosts"),
     pytest.mark.timeout(300),
-    pytest.mark.skipif(not kubectl.newest(), reason="kubectl is not on PATH"),
+    pytest.mark.skipif(not kubectl.newest(kubectl.SERVED), reason="kubectl is not on PATH"),
 ]
 
 

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.apiserver import Plane, plane
-from tests.support.kubectl import WHY_NOT, Kubectl, binaries
+from tests.support.kubectl import OLDEST, WHY_NOT, Kubectl, binaries, minor
 
 pytestmark = [
     pytest.mark.e2e,
@@ -62,6 +62,12 @@ async def world(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Async
         yield World(server, kubectl, request.param, tmp_path)
 
 
+def _of_today(world: World) -> Kubectl:
+    if minor(world.binary) < OLDEST:
+        pytest.skip(WHY_NOT)
+    return world.kubectl
+
+
 async def test_apply_diff_and_apply_again(world: World) -> None:
     kubectl = world.kubectl
     out = await kubectl("apply", "-f", "-", stdin=DEPLOYMENT)
@@ -110,7 +116,7 @@ async def test_get_in_every_format(world: World) -> None:
 
 
 async def test_create_of_each_kind_that_kubectl_creates(world: World) -> None:
-    kubectl = world.kubectl
+    kubectl = _of_today(world)
     commands = {
         "namespace n": "namespace/n",
         "configmap c --from-literal=a=b": "configmap/c",
@@ -252,6 +258,7 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD)
 async def test_bad_manifests_are_refused_in_upstreams_words(world: World, case: str) -> None:
+    _of_today(world)
     text, expected = BAD[case]
     assert expected in await world.kubectl.fails("apply", "-f", "-", stdin=text)
 

@@ -14,7 +14,9 @@ import pytest
 from tests.support import containerd, hosts, kubectl
 from tests.support.hosts import Host, Running
 
-WHY_NOT = hosts.missing() or containerd.missing() or ("" if kubectl.newest() else "kubectl is not on PATH")
+WHY_NOT = (
+    hosts.missing() or containerd.missing() or ("" if kubectl.newest(kubectl.SERVED) else "kubectl is not on PATH")
+)
 
 pytestmark = [
     pytest.mark.e2e,
@@ -134,7 +136,7 @@ def test_workloads_run_on_both_nodes_and_leave_the_one_that_dies(cluster: Cluste
 
     control.kubectl("wait", "--for=condition=Ready=Unknown", "node/host-2", "--timeout=60s")
     taint = "--for=jsonpath={.spec.taints[?(@.effect=='NoExecute')].key}=node.kubernetes.io/unreachable"
-    control.kubectl("wait", taint, "node/host-2", "--timeout=20s")
+    control.pilot("wait", taint, "node/host-2", "--timeout=20s")
     assert "NotReady" in control.kubectl("get", "node", "host-2")
     moved = ready_on(control, "web", node="host-3", count=4)
     assert places(control, "web") == dict.fromkeys(moved, "host-3")

@@ -165,11 +165,11 @@ class Host:
 
     def kubectl(self, *arguments: str, stdin: str = "", seconds: float = 60.0) -> str:
         """Run kubectl as the administrator."""
-        return self.run(kubectl.newest(), *arguments, stdin=stdin, seconds=seconds)
+        return self.run(kubectl.newest(kubectl.SERVED), *arguments, stdin=stdin, seconds=seconds)
 
     def watch(self, *arguments: str) -> Running:
         """`kubectl get ... --watch`, to wait for a line of its output; use it with `with`."""
-        return self.start(kubectl.newest(), "get", *arguments, "--watch")
+        return self.start(kubectl.newest(kubectl.SERVED), "get", *arguments, "--watch")
 
     def pilot(self, *arguments: str) -> str:
         """Run pilot as the administrator."""

@@ -19,16 +19,20 @@ Object = dict[str, object]
 
 
 OLDEST = 27
-"""The oldest minor version of kubectl that we promise to serve; Debian 12's own is 1.20."""
+"""The oldest minor version whose every command is tested. Older ones check manifests themselves, in their own words,
+and ask for beta APIs that are gone."""
+
+SERVED = 20
+"""The oldest minor version that is tried at all: Debian 12's own."""
 
 WHY_NOT = f"there is no kubectl of 1.{OLDEST} or newer on PATH"
 
 
 @functools.cache
-def every_version() -> tuple[str, ...]:
+def every_version(oldest: int = OLDEST) -> tuple[str, ...]:
     """The kubectl on PATH, and the versioned ones (`kubectl.1.27`) beside it, oldest first; none that is too old."""
     found = shutil.which("kubectl")
-    if found is None or _minor(found) < OLDEST:
+    if found is None or minor(found) < oldest:
         return ()
     beside = pathlib.Path(os.path.realpath(found)).parent.glob("kubectl.1.*")
     versioned = sorted(
@@ -38,22 +42,22 @@ def every_version() -> tuple[str, ...]:
     return (found, *map(str, versioned))
 
 
-def _minor(binary: str) -> int:
+def minor(binary: str) -> int:
     """Its minor version; a distribution's suffix (`27+`) is not part of it."""
     said = subprocess.run([binary, "version", "--client", "-o", "json"], capture_output=True, check=False).stdout
-    minor = re.search(rb'"minor":\s*"(\d+)', said)
-    return int(minor[1]) if minor else 0
+    found = re.search(rb'"minor":\s*"(\d+)', said)
+    return int(found[1]) if found else 0
 
 
 def binaries() -> list[str]:
     """The kubectl on PATH, and the oldest and newest of versioned ones beside it."""
-    found, *versioned = every_version() or ("",)
+    found, *versioned = every_version(SERVED) or ("",)
     return list(dict.fromkeys([found, *versioned[:1], *versioned[-1:]])) if found else []
 
 
-def newest() -> str:
-    """The newest kubectl there is; "" when there is none."""
-    return (every_version() or ("",))[-1]
+def newest(oldest: int = OLDEST) -> str:
+    """The newest kubectl there is; "" when there is none, or none that is new enough."""
+    return (every_version(oldest) or ("",))[-1]
 
 
 @dataclass(frozen=True)
