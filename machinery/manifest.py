@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -21,6 +21,9 @@ _BOOLEANS = {
     "false": False, "False": False, "FALSE": False, "no": False, "No": False, "NO": False,
     "off": False, "Off": False, "OFF": False, "y": True, "Y": True, "n": False, "N": False,
 }  # fmt: skip
+MAX_DEPTH = 200
+"""How deep maps and lists may lie in each other: far deeper than in any object, far less than Python's stack."""
+_ALIASED = 1000
 _LONE_LETTERS = frozenset("yYnN")
 _INT = re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|(?:0|[1-9][0-9_]*))")
 _FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*(?=[eE]))(?:[eE][-+]?[0-9]+)?")
@@ -77,6 +80,8 @@ def load_lax(text: str | bytes) -> tuple[Any, list[str]]:
         raise ManifestError(f"yaml: {where}{error.problem}", line=line) from None
     except yaml.YAMLError as error:
         raise ManifestError(f"yaml: {error}") from None
+    except ManifestError as error:
+        raise ManifestError(f"yaml: {error.message}", line=error.line) from None
     return None, twice
 
 
@@ -115,10 +120,10 @@ def _composed(text: str, source: str, twice: list[str] | None = None) -> Iterato
     """(first line, value) of every YAML document. twice: takes the keys that come twice, which are an error without."""
     loader = _Loader(text)
     try:
-        while loader.check_node():
-            node = loader.get_node()
-            assert node is not None  # check_node said that there is one
-            yield node.start_mark.line + 1, _value(node, source, twice)
+        reader = _Reader(loader.get_event, source, twice)
+        while not isinstance(event := loader.get_event(), yaml.StreamEndEvent):
+            if isinstance(event, yaml.DocumentStartEvent):
+                yield reader.document()
     finally:
         loader.dispose()
 
@@ -137,21 +142,13 @@ def dump_all(values: Iterable[Any]) -> str:
 
 
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
-_TEXT = "tag:yaml.org,2002:str"
 
 
-_PLAIN = "plain"
 _NO_FOLDING = 2**31 - 1
 
 
 class _Loader(yaml.CSafeLoader):
-    """Composes nodes only: what a plain scalar means is decided here, not by PyYAML's resolvers."""
-
-    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
-        """The tag of a node without one: plain scalars are told from quoted ones, which are text."""
-        if kind is yaml.ScalarNode:
-            return _PLAIN if implicit[0] else _TEXT
-        return ""
+    """Read by its events only: PyYAML's own composer recurses in C, where a deep document ends the process."""
 
 
 class _Dumper(yaml.CSafeDumper):
@@ -173,59 +170,131 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent_text)
 
 
-def _value(node: yaml.Node, source: str, twice: list[str] | None) -> Any:
-    """The JSON value of a composed node. Aliases are nodes that stand in several places; merge keys are opened."""
-    if isinstance(node, yaml.ScalarNode):
-        return _scalar(node, source)
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(each, source, twice) for each in node.value]
-    assert isinstance(node, yaml.MappingNode)
-    result: dict[str, Any] = {}
-    merged: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        if isinstance(key_node, yaml.ScalarNode) and key_node.value == "<<" and key_node.tag == _PLAIN:
-            merged = {**_merged(value_node, source, twice), **merged}
-            continue
-        key = _key(key_node, source)
-        value = _value(value_node, source, twice)
-        if key in result:
-            if twice is None:
-                line = key_node.start_mark.line + 1
-                raise ManifestError(f'key "{key}" already set in map', source=source, line=line)
-            twice.append(f'line {value_node.start_mark.line + 1}: key "{key}" already set in map')
-        result[key] = value
-    return {**merged, **result} if merged else result
+class _Reader:
+    """The values of one text, made of the parser's events. What a plain scalar means is decided here."""
+
+    def __init__(self, events: Callable[[], Any], source: str, twice: list[str] | None) -> None:
+        self._next = events
+        self._source = source
+        self._twice = twice
+        self._anchors: dict[str, tuple[Any, int] | None] = {}  # its value and how many nodes that is; None: still open
+        self._nodes = 0
+        self._of_aliases = 0
+
+    def document(self) -> tuple[int, Any]:
+        """Its first line and its value; the event before was the start of a document."""
+        self._anchors.clear()
+        event = self._next()
+        return event.start_mark.line + 1, self._node(event, 1)
+
+    def _node(self, event: Any, depth: int) -> Any:
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        if depth > MAX_DEPTH:
+            raise self._error("exceeded max depth", event)
+        before = self._nodes
+        self._nodes += 1
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        value: Any
+        if isinstance(event, yaml.ScalarEvent):
+            value = self._scalar(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            value = []
+            while not isinstance(each := self._next(), yaml.SequenceEndEvent):
+                value.append(self._node(each, depth + 1))
+        else:
+            value = self._mapping(depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (value, self._nodes - before)
+        return value
+
+    def _alias(self, event: Any) -> Any:
+        if event.anchor not in self._anchors:
+            raise self._error(f"unknown anchor '{event.anchor}' referenced", event)
+        found = self._anchors[event.anchor]
+        if found is None:
+            raise self._error(f"anchor '{event.anchor}' value contains itself", event)
+        value, size = found
+        self._nodes += size
+        self._of_aliases += size
+        if self._of_aliases > _ALIASED and self._of_aliases > self._nodes * _aliases_allowed(self._nodes):
+            raise self._error("document contains excessive aliasing", event)
+        return orjson.loads(orjson.dumps(value)) if isinstance(value, dict | list) else value
+
+    def _mapping(self, depth: int) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        while not isinstance(at_key := self._next(), yaml.MappingEndEvent):
+            if isinstance(at_key, yaml.ScalarEvent) and at_key.value == "<<" and _is_plain(at_key):
+                merged = {**self._merged(self._next(), depth), **merged}
+                continue
+            key = self._key(at_key, depth)
+            at_value = self._next()
+            value = self._node(at_value, depth + 1)
+            if key in result:
+                if self._twice is None:
+                    raise self._error(f'key "{key}" already set in map', at_key)
+                self._twice.append(f'line {at_value.start_mark.line + 1}: key "{key}" already set in map')
+            result[key] = value
+        return {**merged, **result} if merged else result
+
+    def _merged(self, event: Any, depth: int) -> dict[str, Any]:
+        value = self._node(event, depth + 1)
+        result: dict[str, Any] = {}
+        for each in value if isinstance(value, list) else [value]:
+            if not isinstance(each, dict):
+                raise self._error("map merge requires map or sequence of maps as the value", event)
+            result = {**each, **result}
+        return result
+
+    def _key(self, event: Any, depth: int) -> str:
+        value = self._node(event, depth + 1)
+        if isinstance(value, dict | list):
+            raise self._error("a key must be a scalar", event)
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return "null" if value is None else str(value)
+
+    def _scalar(self, event: Any) -> Any:
+        text: str = event.value
+        if _is_plain(event):
+            return _plain(text)
+        if event.tag in (None, "!"):
+            return text
+        prefix, _, kind = event.tag.rpartition(":")
+        if prefix != "tag:yaml.org,2002" or kind == "str":
+            return text
+        return self._tagged(text, kind, event)
+
+    def _tagged(self, text: str, tag: str, event: Any) -> Any:
+        match tag:
+            case "null":
+                return None
+            case "bool" if text in _BOOLEANS:
+                return _BOOLEANS[text]
+            case "int" if _INT.fullmatch(text):
+                return _integer(text)
+            case "float" if _is_number(text):
+                return float(text.replace("_", ""))
+            case "binary" | "timestamp":
+                return text
+            case _:
+                raise self._error(f"cannot decode !!str `{text}` as a !!{tag}", event)
+
+    def _error(self, message: str, event: Any) -> ManifestError:
+        return ManifestError(message, source=self._source, line=event.start_mark.line + 1)
 
 
-def _merged(node: yaml.Node, source: str, twice: list[str] | None) -> dict[str, Any]:
-    sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
-    result: dict[str, Any] = {}
-    for each in sources:
-        value = _value(each, source, twice)
-        if not isinstance(value, dict):
-            line = node.start_mark.line + 1
-            raise ManifestError("map merge requires map or sequence of maps as the value", source=source, line=line)
-        result = {**value, **result}
-    return result
+def _is_plain(event: Any) -> bool:
+    """Whether a scalar is neither quoted nor tagged."""
+    return event.tag in (None, "!") and bool(event.implicit[0])
 
 
-def _key(node: yaml.Node, source: str) -> str:
-    if not isinstance(node, yaml.ScalarNode):
-        raise ManifestError("a key must be a scalar", source=source, line=node.start_mark.line + 1)
-    value = _scalar(node, source)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "null" if value is None else str(value)
-
-
-def _scalar(node: yaml.ScalarNode, source: str) -> Any:
-    text: str = node.value
-    if node.tag == _PLAIN:
-        return _plain(text)
-    prefix, _, kind = node.tag.rpartition(":")
-    if prefix != "tag:yaml.org,2002" or kind == "str":
-        return text
-    return _tagged(node, kind, source)
+def _aliases_allowed(nodes: int) -> float:
+    """The part of a document's nodes that aliases may stand for: the larger it has become, the less."""
+    few, many = 400_000, 4_000_000
+    return 0.99 if nodes <= few else 0.10 if nodes >= many else 0.99 - 0.89 * (nodes - few) / (many - few)
 
 
 def _plain(text: str) -> Any:
@@ -251,24 +320,6 @@ def _integer(text: str) -> int | float:
         return sign * int(digits, 8)
     value = sign * int(digits, 0)
     return value if -(2**63) <= value < 2**64 else float(value)
-
-
-def _tagged(node: yaml.ScalarNode, tag: str, source: str) -> Any:
-    text: str = node.value
-    match tag:
-        case "null":
-            return None
-        case "bool" if text in _BOOLEANS:
-            return _BOOLEANS[text]
-        case "int" if _INT.fullmatch(text):
-            return _integer(text)
-        case "float" if _is_number(text):
-            return float(text.replace("_", ""))
-        case "binary" | "timestamp":
-            return text
-        case _:
-            line = node.start_mark.line + 1
-            raise ManifestError(f"cannot decode !!str `{text}` as a !!{tag}", source=source, line=line)
 
 
 def _is_number(text: str) -> bool:

@@ -45,7 +45,7 @@ def test_json_is_read_as_json() -> None:
         ("a:\n\t- b\n", "f.yaml:2: error converting YAML to JSON: while scanning for the next token"),
         ("- 1\n", "f.yaml:1: expected an object, found a list"),
         ("kind: A\n---\nfoo\n", "f.yaml:3: expected an object, found a string"),
-        ("a: *x\n", "f.yaml:1: error converting YAML to JSON: found undefined alias"),
+        ("a: *x\n", "f.yaml:1: unknown anchor 'x' referenced"),
         ("a: !!int x\n", "f.yaml:1: cannot decode !!str `x` as a !!int"),
         ("? [a]\n: b\n", "f.yaml:1: a key must be a scalar"),
         (b"a: 1\nb: \xff\n", "f.yaml:2: the text is not UTF-8"),
@@ -86,3 +86,41 @@ def test_texts_survive_a_dump(text: str) -> None:
 def test_dump_looks_like_kubectls() -> None:
     dumped = manifest.dump({"b": [{"x": 1, "w": "yes"}], "a": {}, "t": "l1\nl2\n", "e": [], "v": "1"})
     assert dumped == 'a: {}\nb:\n- w: "yes"\n  x: 1\ne: []\nt: |\n  l1\n  l2\nv: "1"\n'
+
+
+LAUGHS = "\n".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}' if n else 'x'] * 9)}]" for n in range(9))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 200_000, "exceeded max depth"),
+        ("[" * 200_000 + "]" * 200_000, "exceeded max depth"),
+        ("{a: " * 5_000, "exceeded max depth"),
+        ("- " * 5_000, "exceeded max depth"),
+        ("a: &a [*a]", "anchor 'a' value contains itself"),
+        ("a: *b", "unknown anchor 'b' referenced"),
+        (LAUGHS, "document contains excessive aliasing"),
+    ],
+    ids=["open", "deep", "maps", "blocks", "itself", "unknown", "laughs"],
+)
+def test_texts_that_would_hurt(text: str, message: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        manifest.load_lax(text)
+    assert caught.value.message == f"yaml: {message}"
+    with pytest.raises(ManifestError, match=message):
+        manifest.load_all(text)
+
+
+def test_aliases_are_copies() -> None:
+    document = manifest.load("a: &a {k: [1]}\nb: *a\nc: {<<: *a, d: 2}\n")
+    assert document == {"a": {"k": [1]}, "b": {"k": [1]}, "c": {"k": [1], "d": 2}}
+    assert document["a"]["k"] is not document["b"]["k"]
+
+
+def test_a_lax_reader_tells_of_keys_that_come_twice() -> None:
+    text = "a: 1\na:\n  b: 2\nc: [{d: 1, d: 2}]\n---\nthe rest\n"
+    assert manifest.load_lax(text) == (
+        {"a": {"b": 2}, "c": [{"d": 2}]},
+        ['line 3: key "a" already set in map', 'line 4: key "d" already set in map'],
+    )
