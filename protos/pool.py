@@ -2,7 +2,8 @@
 
 A process may hold another etcd or CRI client with stubs of the same full names; the default pool would refuse the
 second. So the build compiles `protos/**/*.proto` to one descriptor set, and this module loads it into a pool of its
-own. Messages are `Any` to the type checker: their shapes are the `.proto` files beside this one.
+own when the first message is asked for: until then nothing imports protobuf. Messages are `Any` to the type checker:
+their shapes are the `.proto` files beside this one.
 
     kv = messages("etcdserverpb")
     request = kv.PutRequest(key=b"a", value=b"1")
@@ -11,12 +12,10 @@ own. Messages are `Any` to the type checker: their shapes are the `.proto` files
 from __future__ import annotations
 
 import functools
-import importlib.resources
+import pathlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Messages:
         pool = _pool()
         full_name = f"{self._package}.{name}"
         try:
-            found: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName(full_name))
+            found: Any = _class_of(pool.FindMessageTypeByName(full_name))
         except KeyError:
             try:
                 found = pool.FindEnumTypeByName(full_name).values_by_name
@@ -65,8 +64,8 @@ def service(full_name: str) -> Mapping[str, Method]:
         method.name: Method(
             name=method.name,
             path=f"/{full_name}/{method.name}",
-            request=message_factory.GetMessageClass(method.input_type),
-            reply=message_factory.GetMessageClass(method.output_type),
+            request=_class_of(method.input_type),
+            reply=_class_of(method.output_type),
             client_streaming=method.client_streaming,
             server_streaming=method.server_streaming,
         )
@@ -74,9 +73,17 @@ def service(full_name: str) -> Mapping[str, Method]:
     }
 
 
+def _class_of(descriptor: Any) -> Any:
+    from google.protobuf import message_factory
+
+    return message_factory.GetMessageClass(descriptor)
+
+
 @functools.cache
 def _pool() -> Any:
-    packed = importlib.resources.files("protos").joinpath("descriptors.binpb").read_bytes()
+    from google.protobuf import descriptor_pb2, descriptor_pool
+
+    packed = pathlib.Path(__file__).with_name("descriptors.binpb").read_bytes()
     pool = descriptor_pool.DescriptorPool()
     for file in descriptor_pb2.FileDescriptorSet.FromString(packed).file:
         pool.Add(file)
