@@ -15,6 +15,7 @@ from machinery.client import kubeconfig
 from machinery.client.dial import check_dialable, dial
 from machinery.client.kubeconfig import KubeConfigError
 from machinery.client.target import Target, target
+from machinery.pki.request import node_of
 from nodeagent.config import Config
 
 USAGE_ERROR = 2
@@ -28,13 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config.names()
         reached = target(kubeconfig.load(given.kubeconfig or None))
         check_dialable(reached)
+        certificate = _own_certificate(config, reached) if given.rotate_certificates else None
     except (ValueError, KubeConfigError, OSError) as error:
         print(f"nodeagent: {error}", file=sys.stderr)
         return USAGE_ERROR
     from machinery.process import logs
 
     logs.setup(given.log_level)
-    return run(ChildSpec("root", lambda: _Root(config, reached)), clock=SystemClock(), name="nodeagent")
+    return run(ChildSpec("root", lambda: _Root(config, reached, certificate)), clock=SystemClock(), name="nodeagent")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cluster-dns", default="", help="name servers of pods, comma-separated (default: the host's)")
     add("--cluster-domain", default="cluster.local", help="domain of services (default %(default)s)")
     add("--stages", action="append", default=[], help="stage file of the fake runtime; may be repeated")
+    add("--rotate-certificates", action="store_true", help="renew the client certificate that the kubeconfig names")
     add("--log-level", default="info", help="debug, info, warning or error (default %(default)s)")
     return parser
 
@@ -81,6 +84,18 @@ def to_config(given: argparse.Namespace) -> Config:
         cluster_domain=given.cluster_domain,
         stages=tuple(_document(path) for path in given.stages),
     )
+
+
+def _own_certificate(config: Config, reached: Target) -> Path:
+    """The file of the certificate to rotate. Raises ValueError when that cannot be done."""
+    names, files = config.names(), reached.files
+    if files.cert is None or files.cert != files.key:
+        raise ValueError(
+            "--rotate-certificates: the kubeconfig must name one file as client-certificate and client-key"
+        )
+    if len(names) != 1 or node_of(reached.certificate) != names[0]:
+        raise ValueError(f"--rotate-certificates: {files.cert} is not the certificate of node {', '.join(names)}")
+    return files.cert
 
 
 def _pairs(text: str) -> dict[str, str]:
@@ -110,12 +125,18 @@ def _document(path: str) -> Any:
 class _Root(Supervisor):
     """Makes the agent inside the event loop, which its channels belong to."""
 
-    def __init__(self, config: Config, reached: Target) -> None:
+    def __init__(self, config: Config, reached: Target, certificate: Path | None) -> None:
         from machinery.client.grpc import ApiClient
         from nodeagent.app import NodeAgent
 
-        client = ApiClient(dial(reached), user_agent="kubelet")
-        agent = NodeAgent(config, clock=SystemClock(), client=client, tunnel_channel=dial(reached))
+        clock = SystemClock()
+        agent = NodeAgent(
+            config,
+            clock=clock,
+            client=ApiClient(dial(reached, clock=clock), user_agent="kubelet"),
+            tunnel_channel=dial(reached, clock=clock),
+            certificate=certificate,
+        )
         super().__init__([agent.spec(), ChildSpec("announce", lambda: _Announcer(agent))])
 
 

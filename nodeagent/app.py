@@ -13,7 +13,8 @@ nodeagent                      rest_for_one
 │       ├── garbage            what pods left behind
 │       └── logs               rotates logs that have grown (on a real runtime)
 ├── desired                    one watch of pods for all nodes; starts and feeds the workers
-└── tunnel                     questions of users, through the apiserver
+├── tunnel                     questions of users, through the apiserver
+└── rotation                   renews the agent's client certificate, when it has one in a file
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import tempfile
 import uuid
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from nodeagent.config import Config
 from nodeagent.node import facts
 from nodeagent.node import object as objects
 from nodeagent.node.keeper import NodeKeeper
+from nodeagent.node.rotation import Rotation
 from nodeagent.pods.context import NodeContext
 from nodeagent.pods.desired import DesiredPods, Latest, NodePods
 from nodeagent.pods.events_generator import RuntimeEvents
@@ -52,7 +55,7 @@ from nodeagent.runtime.cri import Cri
 from nodeagent.runtime.fake import FakeRuntime
 from nodeagent.runtime.fake import stages as fake_stages
 from nodeagent.runtime.images import Images
-from nodeagent.tunnel.client import TunnelClient
+from nodeagent.tunnel.client import CertificateRenewed, TunnelClient
 from nodeagent.tunnel.logs import Logs
 from nodeagent.volumes.manager import Volumes
 
@@ -66,6 +69,8 @@ class NodeAgent:
     tunnel_channel: to the apiserver's Tunnel service; None for an agent that nobody asks anything.
     runtime_channel: to a CRI v1 runtime that is used as if it were real, whatever `config.runtime` says; with None, a
     `fake` runtime is made for each node in this process and another address is dialled.
+    certificate: the file that holds the agent's client certificate and key, to be renewed before it runs out; None
+    leaves that to somebody else. The agent then has one node, whose certificate it is.
     """
 
     def __init__(
@@ -76,8 +81,11 @@ class NodeAgent:
         client: Client,
         tunnel_channel: Channel | None = None,
         runtime_channel: Channel | None = None,
+        certificate: Path | None = None,
     ) -> None:
         self.config = config
+        self._certificate = certificate
+        self._tree: Supervisor | None = None
         self.node_names = config.names()
         self._clock = clock
         self._client = client
@@ -128,7 +136,21 @@ class NodeAgent:
         channel = self._tunnel_channel
         if channel is not None:
             children.append(ChildSpec("tunnel", lambda: TunnelClient(channel, self.node_names, Logs(contexts, latest))))
-        return ChildSpec("nodeagent", lambda: Supervisor(children, strategy=Strategy.REST_FOR_ONE))
+        if self._certificate is not None:
+            children.append(ChildSpec("rotation", partial(self._rotation, self._certificate)))
+
+        def root() -> Supervisor:
+            self._tree = Supervisor(children, strategy=Strategy.REST_FOR_ONE)
+            return self._tree
+
+        return ChildSpec("nodeagent", root)
+
+    def _rotation(self, certificate: Path) -> Actor:
+        return Rotation(self._client, self.node_names[0], certificate, renewed=self._certificate_renewed)
+
+    def _certificate_renewed(self) -> None:
+        if self._tunnel_channel is not None and self._tree is not None:
+            self._tree.child("tunnel").tell_nowait(CertificateRenewed())
 
     def _node_spec(self, name: str) -> ChildSpec:
         node = self._nodes[name]

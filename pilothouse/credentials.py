@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from machinery.pki.files import write_file
 from pilothouse import pki
 from pilothouse.pki import Authority, KeyPair
 
@@ -67,8 +68,8 @@ class Credentials:
         key = directory / "sa.key"
         if not key.exists():
             private, public = pki.service_account_key()
-            pki.write_file(key, private, secret=True)
-            pki.write_file(directory / "sa.pub", public)
+            write_file(key, private, secret=True)
+            write_file(directory / "sa.pub", public)
         return cls(authority, serving, admin, key.read_bytes())
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from machinery.client.kubeconfig import GRPC_EXTENSION, KubeConfig, encoded
+from machinery.pki.tls import TlsFiles
 from pilothouse.credentials import Credentials
 from pilothouse.pki import KeyPair
 
@@ -17,14 +18,14 @@ from pilothouse.pki import KeyPair
 @dataclass(frozen=True, slots=True)
 class KubeConfigEntry:
     """server: URL of REST, "" when it is not served. grpc: `host:port` for clients with a certificate; grpc_tokens:
-    for those with only a token. user: a client certificate."""
+    for those with only a token. user: a client certificate, or the files that hold it: those may be renewed."""
 
     name: str
     server: str
     grpc: str
     grpc_tokens: str
     ca: bytes
-    user: KeyPair
+    user: KeyPair | TlsFiles
     user_name: str = ""
     units: str = ""
     """`host:port` where the controllers' units are steered, when that is not the gRPC address."""
@@ -68,6 +69,8 @@ class KubeConfigEntry:
             config.current_context = self.name
 
     def _user(self) -> Mapping[str, Any]:
+        if isinstance(self.user, TlsFiles):
+            return {"client-certificate": str(self.user.cert), "client-key": str(self.user.key)}
         return {
             "client-certificate-data": encoded(self.user.certificate),
             "client-key-data": encoded(self.user.key),

@@ -20,7 +20,7 @@ from typing import IO, Self
 
 import orjson
 
-from pilothouse.pki import write_file
+from machinery.pki.files import write_file
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 

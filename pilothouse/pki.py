@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import os
 import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from machinery.pki.files import write_file
+from machinery.pki.request import private_pem, subject
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
 CERTIFICATE_LIFETIME = timedelta(days=365)
@@ -33,9 +35,16 @@ class KeyPair:
     key: bytes
 
     def save(self, directory: pathlib.Path, name: str) -> None:
-        """Write `name.crt` and, readable by the owner alone, `name.key`."""
-        write_file(directory / f"{name}.crt", self.certificate)
+        """Write `name.crt` and, readable by the owner alone, `name.key`.
+
+        The key goes first: who dies in between leaves a pair that is incomplete, or does not fit, and is made anew."""
         write_file(directory / f"{name}.key", self.key, secret=True)
+        write_file(directory / f"{name}.crt", self.certificate)
+
+    def fits(self) -> bool:
+        """Whether the key is the certificate's."""
+        public = serialization.load_pem_private_key(self.key, None).public_key()
+        return public == x509.load_pem_x509_certificate(self.certificate).public_key()
 
     @classmethod
     def load(cls, directory: pathlib.Path, name: str) -> KeyPair:
@@ -84,7 +93,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         usages = [ExtendedKeyUsageOID.SERVER_AUTH] * server + [ExtendedKeyUsageOID.CLIENT_AUTH] * client
         builder = (
-            _builder(_subject(common_name, organizations), issuer.subject, key.public_key(), now, lifetime)
+            _builder(subject(common_name, organizations), issuer.subject, key.public_key(), now, lifetime)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -105,13 +114,6 @@ def service_account_key() -> tuple[bytes, bytes]:
     return private_pem(key), public
 
 
-def signing_request(common_name: str, organizations: Sequence[str]) -> tuple[bytes, bytes]:
-    """(CSR, private key) PEM: what a joining node sends in a CertificateSigningRequest."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    request = x509.CertificateSigningRequestBuilder().subject_name(_subject(common_name, organizations))
-    return request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), private_pem(key)
-
-
 def public_key_hash(certificate: bytes) -> str:
     """`sha256:HEX` of a certificate's public key, as kubeadm's --discovery-token-ca-cert-hash has it."""
     public = x509.load_pem_x509_certificate(certificate).public_key()
@@ -124,27 +126,21 @@ def expires(certificate: bytes) -> datetime:
     return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
 
 
-def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+def renewal_due(certificate: bytes, *, now: datetime) -> bool:
+    """Whether less than a third of its life is left."""
+    loaded = x509.load_pem_x509_certificate(certificate)
+    return loaded.not_valid_after_utc - now < (loaded.not_valid_after_utc - loaded.not_valid_before_utc) / 3
 
 
-def write_file(path: pathlib.Path, content: bytes, *, secret: bool = False) -> None:
-    """Replace a file in one step, so that a reader (or a crash) never sees half of it. `secret`: mode 0600."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if secret else 0o644)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
-def _subject(common_name: str, organizations: Sequence[str]) -> x509.Name:
-    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in organizations]
-    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+def names_of(certificate: bytes) -> set[str]:
+    """The DNS names and addresses that a certificate is valid for."""
+    try:
+        names = x509.load_pem_x509_certificate(certificate).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+    except x509.ExtensionNotFound:
+        return set()
+    return {str(each.value) for each in names.value}
 
 
 def _builder(
@@ -173,6 +169,11 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def canonical(name: str) -> str:
+    """A DNS name or an address as `names_of` has it."""
+    return str(_alt(name).value)
 
 
 def _alt(name: str) -> x509.GeneralName:

@@ -18,6 +18,7 @@ from apiserver.tunnel.hub import Connection, TunnelHub
 from apiserver.verbs.context import UserInfo
 from machinery.errors import ApiError, Forbidden
 from machinery.rpc.api import Call, Code, RpcError
+from protos.pool import messages
 
 _NODE_USER = "system:node:"
 _NODE_GROUP = "system:nodes"
@@ -73,6 +74,7 @@ class TunnelService:
         await streams.start_child(child)
         self._hub.join(connection)
         try:
+            yield messages("pilot.v1").ToNode()  # an empty one: from here on requests come on this stream
             while (message := await connection.outgoing.get()) is not None:
                 yield message
         finally:

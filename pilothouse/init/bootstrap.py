@@ -21,12 +21,14 @@ from pilothouse.init.settings import InitSettings
 RBAC = "rbac.authorization.k8s.io"
 ROLES = GVR(RBAC, "v1", "roles")
 ROLE_BINDINGS = GVR(RBAC, "v1", "rolebindings")
+CLUSTER_ROLES = GVR(RBAC, "v1", "clusterroles")
 CLUSTER_ROLE_BINDINGS = GVR(RBAC, "v1", "clusterrolebindings")
 PUBLIC = "kube-public"
 CLUSTER_INFO = "cluster-info"
 _SIGNERS = "system:certificates.k8s.io:certificatesigningrequests"
 
 BINDINGS = {
+    "kubeadm:get-nodes": ("kubeadm:get-nodes", tokens.GROUP),
     "kubeadm:kubelet-bootstrap": ("system:node-bootstrapper", tokens.GROUP),
     "kubeadm:node-autoapprove-bootstrap": (f"{_SIGNERS}:nodeclient", tokens.GROUP),
     "kubeadm:node-autoapprove-certificate-rotation": (f"{_SIGNERS}:selfnodeclient", "system:nodes"),
@@ -37,19 +39,6 @@ async def run(client: Client, settings: InitSettings, *, now: datetime, say: Cal
     """Create all of it, and a token when none was named. Raises ApiError, InitError."""
     token = await tokens.create(client, settings.token or tokens.generate(), ttl=settings.token_ttl, now=now)
     say(f"Using bootstrap token {token.id}.****************")
-    info = kubeconfigs.entry(settings, "admin").document()
-    public: dict[str, Any] = {**info, "users": [], "contexts": [], "current-context": ""}
-    public["clusters"] = [{"name": "", "cluster": info["clusters"][0]["cluster"]}]
-    await _ensure(
-        client,
-        CONFIG_MAPS,
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": CLUSTER_INFO, "namespace": PUBLIC},
-            "data": {"kubeconfig": manifest.dump(public)},
-        },
-    )
     await _ensure(
         client,
         ROLES,
@@ -70,10 +59,35 @@ async def run(client: Client, settings: InitSettings, *, now: datetime, say: Cal
             "metadata": {"name": "kubeadm:bootstrap-signer-clusterinfo", "namespace": PUBLIC},
         },
     )
+    get_nodes = [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}]
+    await _ensure(
+        client,
+        CLUSTER_ROLES,
+        {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": "kubeadm:get-nodes"},
+            "rules": get_nodes,
+        },
+    )
     for name, (role, group) in BINDINGS.items():
         binding = _binding("ClusterRoleBinding", role, "ClusterRole", "Group", group)
         await _ensure(client, CLUSTER_ROLE_BINDINGS, {**binding, "metadata": {"name": name}})
     say("Configured RBAC rules to allow nodes to join with the token")
+    # Last: who finds it there knows that all of this is.
+    info = kubeconfigs.entry(settings, "admin").document()
+    public: dict[str, Any] = {**info, "users": [], "contexts": [], "current-context": ""}
+    public["clusters"] = [{"name": "", "cluster": info["clusters"][0]["cluster"]}]
+    await _ensure(
+        client,
+        CONFIG_MAPS,
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": CLUSTER_INFO, "namespace": PUBLIC},
+            "data": {"kubeconfig": manifest.dump(public)},
+        },
+    )
     return token
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -56,17 +57,28 @@ async def discover(
         async with clock.timeout(timeout):
             while True:
                 try:
-                    data = await asyncio.to_thread(_fetch, endpoint)
+                    with clock.external("discovery"):
+                        data = await asyncio.to_thread(_fetch, endpoint)
                 except _NotYet as error:
                     why = str(error)
                 else:
                     found = _checked(data, identity, secret, hashes, unsafe=unsafe)
                     if found is not None:
                         return found
-                    why = f'the cluster does not know the token "{identity}", or it has expired'
+                    why = f'the cluster does not know a token with id "{identity}", or it has expired'
                 await clock.sleep(RETRY_SECONDS)
     except TimeoutError:
         raise InitError(f"{endpoint}: {why or 'no answer'} (waited {timeout:g} s)") from None
+
+
+def check_hashes(hashes: tuple[str, ...]) -> None:
+    """Raise InitError for what is no `sha256:` and 64 hexadecimal digits."""
+    for each in hashes:
+        if re.fullmatch(r"sha256:[0-9a-f]{64}", each) is None:
+            raise InitError(
+                f'--discovery-token-ca-cert-hash: "{each}" is not "sha256:" and 64 hexadecimal digits: '
+                "'pilot token create --print-join-command' prints it"
+            )
 
 
 class _NotYet(Exception):
@@ -84,7 +96,8 @@ def _fetch(endpoint: str) -> dict[str, str]:
     except urllib.error.HTTPError as error:
         raise _NotYet(f"the server answered {error.code} {error.reason}") from None
     except (OSError, orjson.JSONDecodeError) as error:
-        raise _NotYet(f"cannot be reached: {getattr(error, 'reason', None) or error}") from None
+        cause = getattr(error, "reason", None) or error
+        raise _NotYet(f"cannot be reached: {getattr(cause, 'strerror', None) or cause}") from None
     return document.get("data") or {}
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from actors import ChildSpec, Clock, Supervisor
 from machinery.client import kubeconfig
+from machinery.client.api import Client
 from machinery.client.dial import dial
 from machinery.client.grpc import ApiClient
-from machinery.client.target import Target
+from machinery.client.resources import NODES
+from machinery.client.target import Target, target
+from machinery.errors import NotFound
+from machinery.objects import conditions
+from machinery.pki.request import node_of, user_name
+from machinery.pki.tls import TlsFiles
+from pilothouse import pki
 from pilothouse.entry import KubeConfigEntry
 from pilothouse.init.control_plane import PATIENCE
 from pilothouse.init.processes import Process, Program
@@ -33,6 +41,8 @@ class NodeSettings:
     python: str
     node_ip: str = ""
     labels: str = ""
+    discovery_timeout: float = 60.0
+    """Seconds to wait for a cluster that answers and knows the token."""
 
     @property
     def pki(self) -> pathlib.Path:
@@ -49,34 +59,67 @@ class NodeSettings:
 
 async def bootstrap(settings: NodeSettings, *, clock: Clock, say: Callable[[str], None]) -> None:
     """Discovery and certificate, unless an earlier join left good ones. Raises InitError, ApiError, OSError."""
-    if settings.kubeconfig.exists() and certificate.existing(settings.pki, clock=clock) is not None:
+    discovery.check_hashes(settings.hashes)
+    if _joined(settings, clock=clock):
         say(f"Using the existing certificate in {settings.pki}")
         return
     if not settings.token:
         raise InitError("--token is needed for the first join: 'pilot token create --print-join-command' prints it")
     say(f"Discovering the cluster at {settings.endpoint}")
     found = await discovery.discover(
-        settings.endpoint, settings.token, settings.hashes, clock=clock, unsafe=settings.unsafe
+        settings.endpoint,
+        settings.token,
+        settings.hashes,
+        clock=clock,
+        unsafe=settings.unsafe,
+        timeout=settings.discovery_timeout,
     )
     say("Asking for a certificate")
-    target = Target(server=found.server, grpc_tokens=found.grpc_tokens, ca=found.ca, token=settings.token)
-    channel = dial(target)
+    channel = dial(Target(server=found.server, grpc_tokens=found.grpc_tokens, ca=found.ca, token=settings.token))
     try:
         client = ApiClient(channel, user_agent="pilot-join", timeout=30.0)
-        pair = await certificate.obtain(client, settings.name, settings.pki, clock=clock)
+        await _check_free(client, settings.name)
+        await certificate.obtain(client, settings.name, settings.pki, clock=clock)
     finally:
         await channel.close()
+    both = certificate.current(settings.pki)
     entry = KubeConfigEntry(
         name="kubernetes",
         server=found.server,
         grpc=found.grpc,
         grpc_tokens=found.grpc_tokens,
         ca=found.ca,
-        user=pair,
-        user_name=certificate.user_name(settings.name),
+        user=TlsFiles(cert=both, key=both),
+        user_name=user_name(settings.name),
     )
     kubeconfig.write(settings.kubeconfig, entry.document())
     say(f'Wrote "{settings.kubeconfig.name}" kubeconfig file')
+
+
+def _joined(settings: NodeSettings, *, clock: Clock) -> bool:
+    """Whether an earlier join left all that is needed. Raises InitError when it was of another cluster or node."""
+    mine = certificate.existing(settings.pki, clock=clock)
+    if mine is None or not settings.kubeconfig.exists():
+        return False
+    what_to_do = f"remove {settings.config_dir}, or choose another --config-dir and --data-dir"
+    name = node_of(mine)
+    if name != settings.name:
+        raise InitError(f'this host is node "{name}" already, not "{settings.name}": {what_to_do}')
+    known = target(kubeconfig.load(settings.kubeconfig))
+    if settings.hashes and pki.public_key_hash(known.ca) not in settings.hashes:
+        raise InitError(f"this host has joined another cluster, {known.server}: {what_to_do}")
+    return True
+
+
+async def _check_free(client: Client, name: str) -> None:
+    """Raise InitError when a living node has this name, as kubeadm does."""
+    with contextlib.suppress(NotFound):
+        node = await client.get(NODES, name)
+        if conditions.is_true(node, "Ready"):
+            raise InitError(
+                f'a Node with name "{name}" and status "Ready" already exists in the cluster. You must delete the '
+                "existing Node or change the name of this new joining Node"
+            )
 
 
 def spec(settings: NodeSettings) -> ChildSpec:
@@ -87,6 +130,7 @@ def spec(settings: NodeSettings) -> ChildSpec:
         f"--node-name={settings.name}",
         f"--container-runtime-endpoint={settings.runtime}",
         f"--root-dir={settings.data_dir}",
+        "--rotate-certificates",
     ]  # fmt: skip
     if settings.node_ip:
         command.append(f"--node-ip={settings.node_ip}")

@@ -27,8 +27,9 @@ from machinery.errors import (
 )
 from machinery.objects import conditions
 from machinery.objects.gvk import GVR
+from machinery.pki.request import signing_request
 from machinery.rpc import LocalChannel, Peer, RpcError, Stub
-from pilothouse.pki import service_account_key, signing_request
+from pilothouse.pki import service_account_key
 from protos.pool import messages
 from tests.support.inprocess import ACCOUNTS, DEPLOYMENTS, PODS, Server, deployment, pod, serving
 
@@ -190,6 +191,8 @@ class Agent:
     def _answer(self, message: Any) -> None:
         if message.WhichOneof("message") == "close":
             self.closed.append(message.channel)
+            return
+        if message.WhichOneof("message") is None:  # the stream is known
             return
         params = orjson.loads(message.open.params)
         self.asked.append(params)

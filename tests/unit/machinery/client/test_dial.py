@@ -19,6 +19,7 @@ from machinery.client import kubeconfig
 from machinery.client.dial import check_dialable, dial
 from machinery.client.kubeconfig import GRPC_EXTENSION, KubeConfigError
 from machinery.client.target import Target, target
+from machinery.pki.files import write_file
 from machinery.pki.tls import Held, Identity, reloading_server_credentials
 from machinery.rpc import Call, Channel, RpcError, Stub
 from machinery.rpc.renewing import LOOK_SECONDS
@@ -145,7 +146,7 @@ async def test_one_file_may_hold_both_and_is_replaced_in_one_step(world: World) 
     both = world.directory / "current.pem"
     for name in ("first", "second"):
         pair = world.issue(name)
-        pki.write_file(both, pair.certificate + pair.key, secret=True)
+        write_file(both, pair.certificate + pair.key, secret=True)
         if name == "first":
             user = {"client-certificate": str(both), "client-key": str(both)}
             channel = dial(world.target(user), clock=world.clock)
