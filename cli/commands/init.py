@@ -20,21 +20,25 @@ if TYPE_CHECKING:
 
 START_SECONDS = 120.0
 FILE_PHASES = ("certs", "kubeconfig", "config")
-PHASES = (*FILE_PHASES, "control-plane", "bootstrap-token")
+PHASES = ("preflight", *FILE_PHASES, "control-plane", "bootstrap-token")
 
 
 async def run(session: Session, flags: Parsed, *, phases: tuple[str, ...] = PHASES) -> int:
     from machinery.client.kubeconfig import KubeConfigError
     from machinery.errors import ApiError
+    from pilothouse.init import existing, preflight
     from pilothouse.init.settings import InitError
     from pilothouse.instance import Claim, InstanceError, find
 
     if flags.args:
         raise UsageError(f"init takes no arguments, got {' '.join(flags.args)}")
-    settings = _settings(flags)
+    told = _settings(flags)
 
     async def work() -> int:
+        settings = existing.settle(told, given=flags.given)
         if "control-plane" not in phases:
+            if "preflight" in phases:
+                await preflight.run(settings, clock=session.clock)
             await _files(settings, phases, session, print)
             if "bootstrap-token" in phases:
                 await _bootstrap(settings, print)
@@ -55,9 +59,11 @@ async def run(session: Session, flags: Parsed, *, phases: tuple[str, ...] = PHAS
 
 async def _run(claim: Claim, settings: InitSettings, session: Session, phases: tuple[str, ...]) -> int:
     from actors import System
-    from pilothouse.init import control_plane
+    from pilothouse.init import control_plane, preflight
 
     running = foreground.Foreground()
+    if not await running.unless_stopped(preflight.run(settings, clock=session.clock)):
+        return 130
     await _files(settings, phases, session, running.say)
     system = System(control_plane.spec(settings, say=running.say), clock=session.clock, name="control-plane")
     try:
@@ -162,7 +168,7 @@ def _record(claim: Claim, settings: InitSettings) -> Record:
 def _settings(flags: Parsed) -> InitSettings:
     from pilothouse.init.settings import InitSettings
 
-    for port in ("apiserver-bind-port", "grpc-port", "grpc-token-port", "etcd-port"):
+    for port in ("apiserver-bind-port", "grpc-port", "grpc-token-port", "etcd-port", "units-port"):
         if not 0 < flags[port] < 65536:
             raise UsageError(f"--{port} must be between 1 and 65535, not {flags[port]}")
     return InitSettings(
@@ -173,6 +179,7 @@ def _settings(flags: Parsed) -> InitSettings:
         grpc_port=flags["grpc-port"],
         grpc_token_port=flags["grpc-token-port"],
         etcd_port=flags["etcd-port"],
+        units_port=flags["units-port"],
         etcd_servers=flags["etcd-servers"],
         service_cidr=flags["service-cidr"],
         pod_network_cidr=flags["pod-network-cidr"],
@@ -193,6 +200,7 @@ _FLAGS = (
     Flag("grpc-port", "Port of the gRPC API over mutual TLS", kind=Kind.INT, default=6444),
     Flag("grpc-token-port", "Port of the gRPC API for clients with a token", kind=Kind.INT, default=6445),
     Flag("etcd-port", "Port of the store", kind=Kind.INT, default=2379),
+    Flag("units-port", "Port where the controllers' units are steered", kind=Kind.INT, default=10257),
     Flag("etcd-servers", "URLs of an etcd cluster to use in place of our own store"),
     Flag("service-cidr", "Addresses of services", default="10.96.0.0/16"),
     Flag("pod-network-cidr", "Addresses of pods", default="10.244.0.0/16"),

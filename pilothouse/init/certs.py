@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from machinery.pki.files import write_file
 from pilothouse import pki
 from pilothouse.credentials import ADMIN, ADMIN_GROUP, SERVICE_NAMES
-from pilothouse.init.settings import InitSettings
+from pilothouse.init.settings import InitError, InitSettings
 from pilothouse.pki import Authority, KeyPair
 
 
@@ -48,11 +49,13 @@ def leaves(settings: InitSettings) -> Sequence[Leaf]:
 
 
 def run(settings: InitSettings, *, now: datetime, say: Callable[[str], None]) -> None:
-    """Make what is missing below `pki/`; a leaf that has run out is issued anew. Raises OSError."""
+    """Make what is missing below `pki/`, and anew each leaf that is due for renewal or does not name all that it must.
+
+    Raises OSError, InitError for an authority without its key."""
     authorities = {name: _authority(settings, name, common_name, now, say) for name, common_name in AUTHORITIES.items()}
     for leaf in leaves(settings):
         pair = load(settings, leaf.name)
-        if pair is not None and pki.expires(pair.certificate) > now:
+        if pair is not None and _good(pair, leaf, now):
             continue
         issued = authorities[leaf.authority].issue(
             leaf.common_name,
@@ -63,13 +66,21 @@ def run(settings: InitSettings, *, now: datetime, say: Callable[[str], None]) ->
             client=leaf.client,
         )
         issued.save(settings.pki, leaf.name)
-        say(f'Generated "{leaf.name}" certificate and key')
+        say(f'{"Renewed" if pair else "Generated"} "{leaf.name}" certificate and key')
     key = settings.pki / "sa.key"
     if not key.exists():
         private, public = pki.service_account_key()
-        pki.write_file(settings.pki / "sa.pub", public)
-        pki.write_file(key, private, secret=True)
+        write_file(settings.pki / "sa.pub", public)
+        write_file(key, private, secret=True)
         say('Generated "sa" key and public key')
+
+
+def _good(pair: KeyPair, leaf: Leaf, now: datetime) -> bool:
+    return (
+        pair.fits()
+        and not pki.renewal_due(pair.certificate, now=now)
+        and {pki.canonical(name) for name in leaf.names} <= pki.names_of(pair.certificate)
+    )
 
 
 def load(settings: InitSettings, name: str) -> KeyPair | None:
@@ -85,7 +96,11 @@ def _authority(
 ) -> Authority:
     pair = load(settings, name)
     if pair is not None:
+        if not pair.fits():
+            raise InitError(f"{settings.pki / name}.crt and .key do not go together: put the right ones there")
         return Authority(pair)
+    if (settings.pki / f"{name}.crt").exists():
+        raise InitError(f"{settings.pki / name}.crt is there without its .key: put that beside it, or remove the first")
     authority = Authority.create(common_name, now=now)
     authority.pair.save(settings.pki, name)
     say(f'Generated "{name}" certificate and key')

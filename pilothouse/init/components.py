@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from machinery import manifest
+from machinery.pki.files import write_file
 from pilothouse.init.processes import Program
-from pilothouse.init.settings import UNITS_PORT, InitSettings, bracketed
-from pilothouse.pki import write_file
+from pilothouse.init.settings import InitSettings, bracketed
 
 # in the order of their start
 COMPONENTS = ("etcdlite", "apiserver", "controllermgr", "scheduler")
@@ -31,7 +31,7 @@ def run(settings: InitSettings, *, say: Callable[[str], None]) -> None:
 def configurations(settings: InitSettings) -> Mapping[str, Mapping[str, Any]]:
     """component -> its flags. Without etcdlite when another etcd is named."""
     pki = settings.pki
-    host = bracketed(settings.address)
+    any_host = bracketed(settings.any_address)
     etcd = {
         "name": settings.cluster_name,
         "data-dir": str(settings.data_dir / "etcd"),
@@ -43,10 +43,10 @@ def configurations(settings: InitSettings) -> Mapping[str, Mapping[str, Any]]:
         "client-cert-auth": True,
     }
     apiserver: dict[str, Any] = {
-        "bind-address": "0.0.0.0",
+        "bind-address": settings.any_address,
         "secure-port": settings.bind_port,
-        "grpc-address": f"0.0.0.0:{settings.grpc_port}",
-        "grpc-token-address": f"0.0.0.0:{settings.grpc_token_port}",
+        "grpc-address": f"{any_host}:{settings.grpc_port}",
+        "grpc-token-address": f"{any_host}:{settings.grpc_token_port}",
         "advertise-address": settings.address,
         "tls-cert-file": str(pki / "apiserver.crt"),
         "tls-private-key-file": str(pki / "apiserver.key"),
@@ -70,7 +70,7 @@ def configurations(settings: InitSettings) -> Mapping[str, Mapping[str, Any]]:
         "cluster-signing-cert-file": str(pki / "ca.crt"),
         "cluster-signing-key-file": str(pki / "ca.key"),
         "cluster-cidr": settings.pod_network_cidr,
-        "grpc-address": f"{host}:{UNITS_PORT}",
+        "grpc-address": f"{any_host}:{settings.units_port}",
         "tls-cert-file": str(pki / "apiserver.crt"),
         "tls-private-key-file": str(pki / "apiserver.key"),
         "client-ca-file": str(pki / "ca.crt"),

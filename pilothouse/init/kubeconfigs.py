@@ -1,13 +1,18 @@
-"""Phase `kubeconfig`: a file for the administrator and one for each component."""
+"""Phase `kubeconfig`: a file for the administrator and one for each component.
+
+The administrator's holds the certificate, because it is copied to other hosts. A component's names the files of its
+own, which it reads again when they are renewed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from machinery.client import kubeconfig
+from machinery.pki.tls import TlsFiles
 from pilothouse.entry import KubeConfigEntry
 from pilothouse.init import certs
-from pilothouse.init.settings import UNITS_PORT, InitError, InitSettings, bracketed
+from pilothouse.init.settings import InitError, InitSettings, bracketed
 
 USERS = {"admin": "kubernetes-admin", "controller-manager": "system:kube-controller-manager",
          "scheduler": "system:kube-scheduler"}  # fmt: skip
@@ -36,7 +41,7 @@ def entry(settings: InitSettings, name: str) -> KubeConfigEntry:
         grpc=f"{host}:{settings.grpc_port}",
         grpc_tokens=f"{host}:{settings.grpc_token_port}",
         ca=authority.certificate,
-        user=pair,
+        user=pair if name == "admin" else TlsFiles(settings.pki / f"{name}.crt", settings.pki / f"{name}.key"),
         user_name=USERS[name],
-        units=f"{host}:{UNITS_PORT}",
+        units=f"{host}:{settings.units_port}",
     )

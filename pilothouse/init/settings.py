@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 CONFIG_DIR = "/etc/pilothouse"
 DATA_DIR = "/var/lib/pilothouse"
-UNITS_PORT = 10257
-"""Where the controllers' units are steered over mutual TLS: kube-controller-manager's port."""
 
 
 class InitError(Exception):
@@ -34,7 +32,9 @@ class InitSettings:
     grpc_token_port: int = 6445
     """gRPC over TLS for clients that have only a token."""
     etcd_port: int = 2379
-    """The store, over mutual TLS, on the loopback address and the advertised one."""
+    """The store, over mutual TLS, on the loopback address."""
+    units_port: int = 10257
+    """Where the controllers' units are steered over mutual TLS: kube-controller-manager's port."""
     etcd_servers: str = ""
     """Comma-separated URLs of an etcd cluster to use in place of our own store."""
     service_cidr: str = "10.96.0.0/16"
@@ -63,6 +63,11 @@ class InitSettings:
     def address(self) -> str:
         """The advertised address. Raises InitError when none was given and the host has no route."""
         return self.advertise_address or own_address()
+
+    @property
+    def any_address(self) -> str:
+        """What a listener for other hosts binds: every address of the advertised one's family."""
+        return "::" if ":" in self.address else "0.0.0.0"
 
     @property
     def server(self) -> str:
