@@ -1,0 +1,117 @@
+"""Ports that are taken are named before anything starts, with who has them."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from actors import SystemClock, VirtualClock
+from pilothouse.init import preflight
+from pilothouse.init.settings import InitError, InitSettings
+
+FIELDS = {
+    "bind_port": "apiserver-bind-port",
+    "grpc_port": "grpc-port",
+    "grpc_token_port": "grpc-token-port",
+    "units_port": "units-port",
+    "etcd_port": "etcd-port",
+}
+
+
+@pytest.fixture
+def free() -> dict[str, int]:
+    with ExitStack() as stack:
+        sockets = {name: stack.enter_context(socket.create_server(("127.0.0.1", 0))) for name in FIELDS}
+        return {name: each.getsockname()[1] for name, each in sockets.items()}
+
+
+@pytest.fixture
+def settings(free: dict[str, int], tmp_path: pathlib.Path) -> InitSettings:
+    return InitSettings(config_dir=tmp_path / "etc", data_dir=tmp_path / "var", advertise_address="127.0.0.1", **free)  # type: ignore[arg-type]  # ports all
+
+
+@pytest.fixture
+def listener(free: dict[str, int]) -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", free["etcd_port"])) as server:
+        yield server
+
+
+async def test_free_ports_pass(settings: InitSettings) -> None:
+    await preflight.run(settings, clock=VirtualClock())
+
+
+@pytest.mark.parametrize("field", FIELDS)
+async def test_each_port_is_looked_at(settings: InitSettings, free: dict[str, int], field: str) -> None:
+    port, flag = free[field], FIELDS[field]
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(InitError, match=rf"\[ERROR Port-{port}\]: Port {port} is in use by .*pid \d+.*--{flag} chooses"),
+    ):
+        await preflight.run(settings, clock=VirtualClock())
+
+
+async def test_all_that_is_wrong_is_told_at_once(settings: InitSettings, free: dict[str, int]) -> None:
+    wrong = replace(settings, grpc_token_port=free["grpc_port"])
+    with (
+        socket.create_server(("0.0.0.0", free["bind_port"])),
+        pytest.raises(InitError) as caught,
+    ):
+        await preflight.run(wrong, clock=VirtualClock())
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "[preflight] Some fatal errors occurred:"
+    assert lines[1] == (
+        f"\t[ERROR Port-{free['grpc_port']}]: Port {free['grpc_port']} is wanted more than once: "
+        "--grpc-port, --grpc-token-port"
+    )
+    assert lines[2].startswith(f"\t[ERROR Port-{free['bind_port']}]: Port {free['bind_port']} is in use by ")
+
+
+async def test_another_store_needs_no_port(settings: InitSettings, listener: socket.socket) -> None:
+    await preflight.run(replace(settings, etcd_servers="http://10.0.0.9:2379"), clock=VirtualClock())
+
+
+async def test_what_an_earlier_run_left_is_waited_for(settings: InitSettings, free: dict[str, int]) -> None:
+    program = (
+        "import socket, sys\n"
+        f"server = socket.create_server(('127.0.0.1', {free['etcd_port']}))\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    orphan = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, "--config", str(settings.config_file("etcdlite")),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert orphan.stdout is not None and orphan.stdin is not None
+    assert await orphan.stdout.readline() == b"ready\n"
+    checking = asyncio.ensure_future(preflight.run(settings, clock=SystemClock()))
+    await asyncio.sleep(0)
+    assert not checking.done()
+    orphan.stdin.close()
+    await checking
+    assert await orphan.wait() == 0
+
+
+async def test_what_does_not_end_is_named_in_the_end(settings: InitSettings, free: dict[str, int]) -> None:
+    program = (
+        f"import socket, sys; s = socket.create_server(('127.0.0.1', {free['etcd_port']})); print(); sys.stdin.read()"
+    )
+    orphan = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, "--config", str(settings.config_file("etcdlite")),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert orphan.stdout is not None and orphan.stdin is not None
+    await orphan.stdout.readline()
+    clock = VirtualClock()
+    checking = asyncio.ensure_future(preflight.run(settings, clock=clock))
+    await clock.advance(seconds=preflight.PATIENCE)
+    with pytest.raises(InitError, match=rf"Port {free['etcd_port']} is in use by .*\(pid {orphan.pid}\)"):
+        await checking
+    orphan.stdin.close()
+    await orphan.wait()
