@@ -28,6 +28,14 @@ class Config:
     """The holder's name in the Lease; "" makes one of the host's name and chance."""
     node_monitor_grace_period: float = 50.0
     """Seconds without a sign of life after which a node's conditions become Unknown."""
+    node_eviction_rate: float = 0.1
+    """Nodes per second whose pods are evicted in a zone where most nodes are ready."""
+    secondary_node_eviction_rate: float = 0.01
+    """The same in a large zone where many are not; in a small one it is none."""
+    unhealthy_zone_threshold: float = 0.55
+    """The share of a zone's nodes that are not ready (three at least) from which on they are many."""
+    large_cluster_size_threshold: int = 50
+    """A zone with more nodes is large."""
     terminated_pod_gc_threshold: int = 12500
     """Ended pods that may exist before the oldest are deleted; 0 keeps all."""
     allocate_node_cidrs: bool = True
@@ -59,6 +67,10 @@ class Config:
         said: dict[str, dict[str, Any]] = {
             "nodelifecycle": {
                 "nodeMonitorGracePeriod": self.node_monitor_grace_period,
+                "nodeEvictionRate": self.node_eviction_rate,
+                "secondaryNodeEvictionRate": self.secondary_node_eviction_rate,
+                "unhealthyZoneThreshold": self.unhealthy_zone_threshold,
+                "largeClusterSizeThreshold": self.large_cluster_size_threshold,
             },
             "podgc": {"terminatedPodGCThreshold": self.terminated_pod_gc_threshold},
             "nodeipam": {

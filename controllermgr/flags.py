@@ -35,6 +35,18 @@ class Flags:
     node_monitor_grace_period: float = setting(
         _DEFAULTS.node_monitor_grace_period, help="Silence after which a node's conditions become Unknown.", unit="s"
     )
+    node_eviction_rate: float = setting(
+        _DEFAULTS.node_eviction_rate, help="Nodes per second that are evicted in a zone where most are ready."
+    )
+    secondary_node_eviction_rate: float = setting(
+        _DEFAULTS.secondary_node_eviction_rate, help="The same in a large zone where many are not ready."
+    )
+    unhealthy_zone_threshold: float = setting(
+        _DEFAULTS.unhealthy_zone_threshold, help="Share of a zone's nodes (three at least) that counts as many."
+    )
+    large_cluster_size_threshold: int = setting(
+        _DEFAULTS.large_cluster_size_threshold, help="A zone with more nodes is large."
+    )
     terminated_pod_gc_threshold: int = setting(
         _DEFAULTS.terminated_pod_gc_threshold, help="Ended pods that may exist before the oldest are deleted; 0 any."
     )
@@ -65,6 +77,10 @@ class Flags:
             leader_elect_retry_period=self.leader_elect_retry_period,
             identity=self.identity,
             node_monitor_grace_period=self.node_monitor_grace_period,
+            node_eviction_rate=self.node_eviction_rate,
+            secondary_node_eviction_rate=self.secondary_node_eviction_rate,
+            unhealthy_zone_threshold=self.unhealthy_zone_threshold,
+            large_cluster_size_threshold=self.large_cluster_size_threshold,
             terminated_pod_gc_threshold=self.terminated_pod_gc_threshold,
             allocate_node_cidrs=self.allocate_node_cidrs,
             cluster_cidr=self.cluster_cidr,

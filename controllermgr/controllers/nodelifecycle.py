@@ -2,16 +2,18 @@
 
 A node whose status and Lease have not changed for the grace period gets its conditions set to Unknown; its pods are
 marked as not ready; and it is tainted: NoSchedule by its conditions at once, NoExecute (which makes `tainteviction`
-act) at most one node in ten seconds, and none at all while no node of the cluster is ready, because then it is more
-likely we who are cut off; the NoExecute taints that are there are then taken back. There is no polling: each node is
-looked at when it changes and when its grace would be over.
+act) as fast as `nodelifecycle_zones` allows, and not at all while no node of the cluster is ready; the NoExecute taints
+that are there are then taken back. There is no polling: each node is looked at when it changes and when its grace would
+be over.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from controllermgr.controllers import nodelifecycle_plan as plan
+from controllermgr.controllers.nodelifecycle_zones import Rates, Zones
 from machinery.client.api import Object, PatchType
 from machinery.client.resources import LEASES, NODES, PODS
 from machinery.controller.reconcile import DONE, Outcome, RequeueAfter
@@ -23,8 +25,6 @@ from machinery.objects import conditions, meta, node, pod
 BY_NODE = "node"
 STARTUP_GRACE = 60.0
 """Seconds that a new node gets until its first status."""
-EVICTION_INTERVAL = 10.0
-"""Seconds between two nodes that get a NoExecute taint (upstream's --node-eviction-rate of 0.1)."""
 
 
 def by_node(each: Object) -> Iterable[str]:
@@ -53,15 +53,26 @@ class NodeLifecycle:
         self._leases = context.informers.of(LEASES, namespace=node.LEASE_NAMESPACE).store
         self._signs: dict[str, plan.Signs] = {}
         self._was_ready: dict[str, bool] = {}
-        self._next_eviction = 0.0
+        self._zones = Zones(
+            Rates(
+                normal=float(context.config["nodeEvictionRate"]),
+                partial=float(context.config["secondaryNodeEvictionRate"]),
+                threshold=float(context.config["unhealthyZoneThreshold"]),
+                large=int(context.config["largeClusterSizeThreshold"]),
+            )
+        )
+        self._counted = False
 
     async def reconcile(self, key: str) -> Outcome:
+        now = self._clock.monotonic()
+        self._count_all()
         host = self._nodes.get(key)
         if host is None:
             self._signs.pop(key, None)
             self._was_ready.pop(key, None)
+            self._zones.remove(key)
+            self._look_at_zones(now)
             return DONE
-        now = self._clock.monotonic()
         lease = self._leases.get(meta.join_key(node.LEASE_NAMESPACE, key))
         seen = self._signs[key] = plan.signs(host, lease, self._signs.get(key), now)
         never = conditions.get(host, plan.READY) is None
@@ -70,12 +81,13 @@ class NodeLifecycle:
         if left <= 0:
             host = await self._silence(key, host)
         ready = node.is_ready(host)
+        self._was_ready[key] = ready
+        self._zones.set(key, node.zone(host), seen.at + self._grace if ready else 0.0)
+        self._look_at_zones(now)
         if was_ready != ready:
             self._log.info("node became %s node=%s", "ready" if ready else "not ready", key)
-            self._others(key)
             if not ready:
                 await self._mark_pods(host)
-        self._was_ready[key] = ready
         again = await self._taint(key, host)
         if left > 0:
             # A little later than its end, so that it is over then.
@@ -112,27 +124,33 @@ class NodeLifecycle:
     async def _taint(self, key: str, host: Object) -> float | None:
         """Bring the taints up to date; seconds until a NoExecute taint that had to wait may be added."""
         now = self._clock.monotonic()
-        wants = plan.needs_eviction(host)
-        alone = not node.is_ready(host) and not any(self._lives(each, now) for each in self._nodes.values())
-        due = wants and not alone and now >= self._next_eviction
+        wait = self._zones.wait(key, now) if plan.needs_eviction(host) else None
+        due = wait is not None and wait <= 0
         if due:
-            self._next_eviction = now + EVICTION_INTERVAL
-        wanted = plan.wanted_taints(host, self._clock.now(), evict=due, spare=alone)
+            self._zones.evicted(key, now)
+        spare = not node.is_ready(host) and self._zones.cut_off
+        wanted = plan.wanted_taints(host, self._clock.now(), evict=due, spare=spare)
         if not plan.same_taints(wanted, node.taints(host)):
             # The list is replaced only if the node is as we saw it: others taint nodes too.
             patch = {"metadata": {"resourceVersion": meta.resource_version(host)}, "spec": {"taints": wanted or None}}
             await self._client.patch(NODES, key, patch, PatchType.MERGE)
-        return None if due or not wants or alone else max(self._next_eviction - now, 0.001)
+        return None if due else wait
 
-    def _lives(self, host: Object, now: float) -> bool:
-        """Whether a node is ready, and not only because its silence was not noticed yet."""
-        seen = self._signs.get(meta.name(host))
-        return node.is_ready(host) and (seen is None or now - seen.at < self._grace)
+    def _count_all(self) -> None:
+        """At first every node counts, or those looked at first would seem to be all there are."""
+        if not self._counted:
+            self._counted = True
+            for host in self._nodes.values():
+                self._zones.set(meta.name(host), node.zone(host), math.inf if node.is_ready(host) else 0.0)
 
-    def _others(self, key: str) -> None:
-        """A node became ready, or ceased to be: that may be what the others' evictions depend on."""
+    def _look_at_zones(self, now: float) -> None:
+        """Whether silent nodes may be evicted, and how fast, depends on all nodes of their zone and on all zones."""
+        if not self._zones.look(now):
+            return
+        for zone, state in self._zones.states.items():
+            self._log.info("zone is in state %s zone=%s", state.value, zone)
         for host in self._nodes.values():
-            if meta.name(host) != key:
+            if not node.is_ready(host):
                 self._enqueue(meta.name(host), 0.0)
 
 
@@ -148,5 +166,11 @@ SPEC = ControllerSpec(
         Watch(LEASES, of_lease, namespace=node.LEASE_NAMESPACE),
         Watch(PODS, nothing, indexes={BY_NODE: by_node}),
     ),
-    config={"nodeMonitorGracePeriod": 50.0},
+    config={
+        "nodeMonitorGracePeriod": 50.0,
+        "nodeEvictionRate": 0.1,
+        "secondaryNodeEvictionRate": 0.01,
+        "unhealthyZoneThreshold": 0.55,
+        "largeClusterSizeThreshold": 50,
+    },
 )

@@ -35,6 +35,12 @@ def is_ready(node: Mapping[str, Any]) -> bool:
     return conditions.is_true(node, "Ready")
 
 
+def zone(node: Mapping[str, Any]) -> str:
+    """Region and zone as one name, as cloud providers' failure domains are; "" when the labels say neither."""
+    region, zone = meta.label(node, REGION_LABEL), meta.label(node, ZONE_LABEL)
+    return f"{region}/{zone}" if region or zone else ""
+
+
 def is_unschedulable(node: Mapping[str, Any]) -> bool:
     """Whether it was cordoned."""
     return bool(spec(node).get("unschedulable"))

@@ -120,6 +120,18 @@ async def test_while_no_node_is_ready_nothing_is_evicted() -> None:
         assert (UNREACHABLE, taints.NO_EXECUTE) in await marks(on, "two")
 
 
+async def test_in_a_zone_that_is_mostly_silent_nothing_is_evicted() -> None:
+    async with stage() as on:
+        await register(on, "a", "b", "c", "d")
+        await live(on, "a", seconds=100)
+        silent = ("b", "c", "d")
+        assert [await marks(on, name) for name in silent] == [{(UNREACHABLE, taints.NO_SCHEDULE)}] * 3
+        await say_ready(on, "d")
+        await live(on, "a", "d", seconds=20)
+        both = {(UNREACHABLE, taints.NO_SCHEDULE), (UNREACHABLE, taints.NO_EXECUTE)}
+        assert [await marks(on, name) for name in silent] == [both, both, set()]
+
+
 async def test_every_node_gets_a_range_of_its_own() -> None:
     async with stage() as on:
         await register(on, "a", "b", "c")

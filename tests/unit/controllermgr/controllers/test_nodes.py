@@ -10,6 +10,7 @@ import pytest
 
 from controllermgr.controllers import nodelifecycle_plan as plan
 from controllermgr.controllers.nodeipam import Ranges
+from controllermgr.controllers.nodelifecycle_zones import Rates, State, Zones
 from controllermgr.controllers.tainteviction import seconds_left
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -149,6 +150,45 @@ FOR_300 = {"key": UNREACHABLE, "operator": "Exists", "effect": "NoExecute", "tol
 )
 def test_when_a_pod_has_to_go(pod: dict[str, Any], taints: list[dict[str, Any]], left: float | None) -> None:
     assert seconds_left(pod, taints, NOW) == left
+
+
+@pytest.mark.parametrize(
+    ("ready", "silent", "state", "interval"),
+    [
+        pytest.param(3, 0, State.NORMAL, 10.0, id="all ready"),
+        pytest.param(1, 2, State.NORMAL, 10.0, id="two are not many"),
+        pytest.param(3, 3, State.NORMAL, 10.0, id="half of them"),
+        pytest.param(1, 3, State.PARTIAL, None, id="most of a small zone"),
+        pytest.param(22, 28, State.PARTIAL, None, id="fifty are small"),
+        pytest.param(22, 29, State.PARTIAL, 100.0, id="most of a large zone"),
+        pytest.param(0, 1, State.FULL, 10.0, id="all of one"),
+    ],
+)
+def test_how_fast_a_zone_evicts(ready: int, silent: int, state: State, interval: float | None) -> None:
+    rates = Rates()
+    assert rates.state(ready, silent) is state
+    assert rates.interval(state, ready + silent) == interval
+
+
+def test_each_zone_has_a_pace_of_its_own_and_the_dead_stop_all() -> None:
+    zones = Zones(Rates())
+    zones.set("a1", "a", 100.0)
+    zones.set("a2", "a", 5.0)
+    zones.set("b1", "b", 5.0)
+    assert zones.look(6.0)
+    assert zones.states == {"a": State.NORMAL, "b": State.FULL}
+    assert (zones.wait("a2", 6.0), zones.wait("b1", 6.0)) == (0.0, 0.0)
+    zones.evicted("a2", 6.0)
+    assert (zones.wait("a2", 8.0), zones.wait("b1", 8.0)) == (8.0, 0.0)
+    assert not zones.look(99.0)
+    assert zones.look(101.0) and zones.cut_off
+    assert zones.wait("b1", 101.0) is None
+    zones.set("a1", "c", 200.0)  # it moved
+    assert zones.look(102.0) and not zones.cut_off
+    assert zones.states == {"a": State.FULL, "b": State.FULL, "c": State.NORMAL}
+    zones.remove("b1")
+    zones.look(102.0)
+    assert set(zones.states) == {"a", "c"}
 
 
 def test_ranges_are_cut_in_turn_and_end() -> None:
