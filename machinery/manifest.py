@@ -16,13 +16,13 @@ from typing import Any
 import orjson
 import yaml
 
+from machinery.json_text import MAX_DEPTH
+
 _BOOLEANS = {
     "true": True, "True": True, "TRUE": True, "yes": True, "Yes": True, "YES": True, "on": True, "On": True, "ON": True,
     "false": False, "False": False, "FALSE": False, "no": False, "No": False, "NO": False,
     "off": False, "Off": False, "OFF": False, "y": True, "Y": True, "n": False, "N": False,
 }  # fmt: skip
-MAX_DEPTH = 200
-"""How deep maps and lists may lie in each other: far deeper than in any object, far less than Python's stack."""
 _ALIASED = 1000
 _LONE_LETTERS = frozenset("yYnN")
 _INT = re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|(?:0|[1-9][0-9_]*))")

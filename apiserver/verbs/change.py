@@ -14,7 +14,8 @@ from machinery.errors import STALE, FieldError, conflict, invalid
 
 Object = dict[str, Any]
 
-_KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generateName", "selfLink")
+_SET_BY_SERVER = ("creationTimestamp", "deletionTimestamp")
+_SET_ONCE = ("uid", "deletionGracePeriodSeconds")
 
 
 async def changed(
@@ -91,15 +92,16 @@ def _check_versions(context: RequestContext, new: Object, stored: Stored) -> Non
 
 
 def _keep_system_fields(new: Object, old: Object) -> None:
-    """What nobody changes by writing the object. A different value is an error that validation reports, so only what
-    the writer left out is filled in."""
+    """What nobody changes by writing the object: timestamps that it had stay, whatever the writer says; the rest is
+    filled in where the writer leaves it out, and another value is an error that validation reports."""
     metadata, before = new["metadata"], old["metadata"]
-    for field in _KEPT:
+    metadata.pop("selfLink", None)
+    for field in _SET_BY_SERVER:
         if field in before:
-            if not metadata.get(field):
-                metadata[field] = before[field]
-        else:
-            metadata.pop(field, None)
+            metadata[field] = before[field]
+    for field in _SET_ONCE:
+        if field in before and not metadata.get(field):
+            metadata[field] = before[field]
     metadata["generation"] = before.get("generation", 0)
     if not metadata["generation"]:
         del metadata["generation"]

@@ -9,8 +9,10 @@ import orjson
 
 from apiserver.verbs.context import RequestContext
 from apiserver.verbs.parts import Parts
+from machinery import json_text
 from machinery.errors import BadRequest
 from machinery.json_keys import duplicate_keys
+from machinery.json_text import JsonTextError
 from machinery.objects.gvk import GVK, split_api_version
 from machinery.schema.decode import DecodeError, decode, kind_of
 from machinery.schema.model import Schema
@@ -25,29 +27,38 @@ _NO_KIND = "couldn't get version/kind; json parse error: "
 _HEAD = 'struct { APIVersion string "json:"apiVersion,omitempty""; Kind string "json:"kind,omitempty"" }'
 
 
+_SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+"""Where upstream keeps the kinds that it knows: clients' tests look for the sentence that names it."""
+
+
 class Undecodable(BadRequest):
     """An object that cannot be read as its kind. why: what the decoder says of it, which is the end of the message."""
 
-    def __init__(self, kind: GVK, why: str) -> None:
-        super().__init__(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')
+    def __init__(self, kind: GVK, why: str, *, found: str = "") -> None:
+        """found: the kind that the object says it is, when that is another."""
+        super().__init__(f'{found or kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')
         self.why = why
+
+
+def not_metadata(kind: GVK, value: Any) -> Undecodable:
+    """The answer to an object whose metadata is no object."""
+    what = f"Go struct field {kind.kind}.metadata of type v1.ObjectMeta"
+    return Undecodable(kind, f"json: cannot unmarshal {kind_of(value)} into {what}")
 
 
 def decode_body(parts: Parts, context: RequestContext, body: bytes) -> Object:
     """The object in a body, as the row's kind, normalised. Unknown fields warn or are refused, as asked."""
-    return typed(parts, context, parse_body(context, body))
+    return typed(parts, context, parse_body(parts, context, body))
 
 
-def parse_body(context: RequestContext, body: bytes) -> Object:
+def parse_body(parts: Parts, context: RequestContext, body: bytes) -> Object:
     """The object in a body, not looked at further than its kind and that it has metadata."""
     obj = parse_object(context, body, context.spec.gvk)
-    expect_kind(obj, context.spec.gvk)
+    expect_kind(parts, obj, context.spec.gvk)
     if obj.get("metadata") is None:
         obj["metadata"] = {}
     if not isinstance(obj["metadata"], dict):
-        raise Undecodable(
-            context.spec.gvk, "json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta"
-        )
+        raise not_metadata(context.spec.gvk, obj["metadata"])
     return obj
 
 
@@ -56,7 +67,7 @@ def typed(parts: Parts, context: RequestContext, obj: Object, *, stored: Object 
 
     stored: what is there already, read before: the parts that are the same need not be read again, which is most of
     them in a write to status or to metadata."""
-    expect_kind(obj, context.spec.gvk)
+    expect_kind(parts, obj, context.spec.gvk)
     kept: Object = {}
     if stored is not None and context.spec.structural is None:
         # Compared as JSON: Python holds 1, 1.0 and True for equal.
@@ -88,10 +99,10 @@ def _same(left: Any, right: Any) -> bool:
     return bool(left == right) and orjson.dumps(left) == orjson.dumps(right)
 
 
-def decode_kind(context: RequestContext, body: bytes, kind: GVK, schema: Schema | None) -> Object:
+def decode_kind(parts: Parts, context: RequestContext, body: bytes, kind: GVK, schema: Schema | None) -> Object:
     """The body of a subresource that has a kind of its own (Scale, Binding, Eviction, TokenRequest)."""
     obj = parse_object(context, body, kind)
-    expect_kind(obj, kind)
+    expect_kind(parts, obj, kind)
     normalise(context, obj, kind, schema)
     obj.setdefault("metadata", {})
     return obj
@@ -100,9 +111,9 @@ def decode_kind(context: RequestContext, body: bytes, kind: GVK, schema: Schema 
 def parse_object(context: RequestContext, body: bytes, kind: GVK) -> Object:
     """The JSON object in a body, with the kind that it is expected to be when it names none."""
     try:
-        obj = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise unrecognized(body, kind, f"{_NO_KIND}{json_error(body, error)}") from None
+        obj = json_text.loads(body)
+    except JsonTextError as error:
+        raise unrecognized(body, kind, f"{_NO_KIND}{error}") from None
     if not isinstance(obj, dict):
         raise unrecognized(body, kind, f"{_NO_KIND}json: cannot unmarshal {kind_of(obj)} into Go value of type {_HEAD}")
     for field in ("apiVersion", "kind"):
@@ -127,32 +138,25 @@ def note_repeated(context: RequestContext, body: bytes, document: Any, *, prefix
     """Keep in `context.misread` the keys that a JSON body has twice in one object; `document` is what it reads as."""
     if context.misread or context.field_validation == "Ignore" or orjson.dumps(document) == body:
         return  # nothing was left out
-    context.misread = [f'{prefix}duplicate field "{path}"' for path in duplicate_keys(body)]
+    context.misread = [f'{prefix}duplicate field "{path}"' for path in duplicate_keys(body.decode(errors="replace"))]
 
 
-def json_error(body: bytes, error: orjson.JSONDecodeError) -> str:
-    """What Go's parser says of a body that orjson found no JSON."""
-    text = body.decode(errors="replace")
-    if error.pos >= len(text.rstrip()):
-        return "unexpected end of JSON input"
-    before = text[: error.pos].rstrip()[-1:]
-    place = {"": "looking for beginning of value", "{": "looking for beginning of object key string"}.get(
-        before, "looking for beginning of value" if before in ":[," else "after object key:value pair"
-    )
-    return f"invalid character '{text[error.pos]}' {place}"
-
-
-def expect_kind(obj: Object, kind: GVK) -> None:
+def expect_kind(parts: Parts, obj: Object, kind: GVK) -> None:
     """Raises BadRequest when the object says that it is something else."""
     said, wanted = obj["apiVersion"], kind.api_version
     if said != wanted:
         raise BadRequest(f"the API version in the data ({said}) does not match the expected API version ({wanted})")
     if obj["kind"] != kind.kind:
-        _, version = split_api_version(wanted)
-        raise BadRequest(
-            f'{obj["kind"]} in version "{version}" cannot be handled as a {kind.kind}: '
-            f"no kind {obj['kind']} is served at this path"
-        )
+        raise Undecodable(kind, unconvertible(parts, said, obj["kind"], kind), found=obj["kind"])
+
+
+def unconvertible(parts: Parts, api_version: str, found: str, kind: GVK) -> str:
+    """Why an object of some kind is not of another: nobody knows the one, or it cannot become the other."""
+    group, version = split_api_version(api_version)
+    if not any(spec.gvk == GVK(group, version, found) for spec in parts.resources.all().values()):
+        return f'no kind "{found}" is registered for version "{api_version}" in scheme "{_SCHEME}"'
+    package = kind.group.partition(".")[0] or "core"
+    return f"converting ({version}.{found}) to ({package}.{kind.kind}): unknown conversion"
 
 
 def normalise(context: RequestContext, obj: Object, kind: GVK, schema: Schema | None) -> Sequence[str]:
@@ -192,9 +196,9 @@ def read(context: RequestContext, obj: Object, kind: GVK, schema: Schema) -> Seq
 
 
 def check_name_and_namespace(context: RequestContext, obj: Object, *, named: bool) -> None:
-    """The object must lie where the URL says; it takes from there what it leaves out. Raises BadRequest.
+    """The object must lie where the URL says; it takes its namespace from there when it names none. Raises BadRequest.
 
-    named: whether the URL has the object's name (all writes but create)."""
+    named: whether the URL has the object's name (all writes but create), which the object must have too."""
     metadata = obj["metadata"]
     if not context.spec.namespaced:
         metadata.pop("namespace", None)
@@ -204,6 +208,9 @@ def check_name_and_namespace(context: RequestContext, obj: Object, *, named: boo
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
     if not named:
         return
-    name = metadata.setdefault("name", context.name)
+    name = metadata.get("name")
+    if not name:
+        why = "name must be provided"
+        raise BadRequest(f"the name of the object ({context.name} based on URL) was undeterminable: {why}")
     if name != context.name:
         raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({context.name})")

@@ -32,7 +32,7 @@ _CANNOT = "Cannot evict pod as it would violate the pod's disruption budget."
 
 async def evict(parts: Parts, context: RequestContext, body: bytes) -> Written:
     """Delete a pod if its budgets allow. Raises TooManyRequests while they do not."""
-    eviction = decode_kind(context, body, EVICTION, parts.schemas.named(_SCHEMA))
+    eviction = decode_kind(parts, context, body, EVICTION, parts.schemas.named(_SCHEMA))
     name = eviction["metadata"].setdefault("name", context.name)
     if name != context.name:
         raise BadRequest(f"name in URL does not match name in Eviction object: {context.name} != {name}")

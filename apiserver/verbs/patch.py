@@ -18,25 +18,36 @@ from apiserver.verbs.context import RequestContext, Written
 from apiserver.verbs.decode import (
     Undecodable,
     check_name_and_namespace,
-    expect_kind,
-    json_error,
+    not_metadata,
     note_repeated,
     read,
     typed,
+    unconvertible,
 )
 from apiserver.verbs.gate import PARTS_OF_OBJECTS, authorize, enter, stored
 from apiserver.verbs.make import create_object
 from apiserver.verbs.managed import unwritable
 from apiserver.verbs.parts import Parts
 from apiserver.verbs.patch_errors import not_of_its_type, shown, undecodable, unprocessable, untyped
+from machinery import json_text
 from machinery.client.api import PatchType
-from machinery.errors import ApiError, BadRequest, FieldError, NotFound, RequestTooLarge, UnsupportedMediaType, invalid
+from machinery.errors import (
+    ApiError,
+    BadRequest,
+    FieldError,
+    NotFound,
+    RequestTooLarge,
+    UnsupportedMediaType,
+    conflict,
+    invalid,
+)
 from machinery.json_keys import duplicate_keys
-from machinery.objects.gvk import GVK
+from machinery.json_text import JsonTextError, shallow
+from machinery.objects.gvk import GVK, split_api_version
 from machinery.objects.meta import deep_copy
 from machinery.patch import json_patch, merge, strategic
 from machinery.patch.apply import apply
-from machinery.patch.errors import PatchFailed, PatchMalformed
+from machinery.patch.errors import NoMergeKey, PatchFailed, PatchMalformed
 from machinery.schema.decode import DecodeError, kind_of
 from machinery.schema.model import Schema
 
@@ -68,11 +79,12 @@ async def patch(
     compute = _computation(context, schema, body, patch_type)
 
     async def change(current: Stored) -> Object:
-        new = _named(compute(current.obj), context)
-        if not isinstance(new.get("metadata"), dict):
-            raise unprocessable()
+        new = _named(compute(current.obj), context, current.obj if patch_type is PatchType.STRATEGIC else {})
         patched = orjson.dumps(new) if patch_type is not PatchType.STRATEGIC else b""
         try:
+            if not isinstance(new["metadata"], dict):
+                raise not_metadata(context.spec.gvk, new["metadata"])
+            _still_of(parts, context, new)
             new = typed(parts, context, new, stored=current.obj)
         except Undecodable as error:
             raise undecodable(error, patch_type, orjson.loads(body), patched) from None
@@ -90,6 +102,8 @@ async def _apply(parts: Parts, context: RequestContext, body: bytes, *, force: b
     if schema is None:
         raise UnsupportedMediaType(f"server-side apply needs the schema of {spec.gvr.group_resource}")
     config, twice = _applied(context, body)
+    if config["metadata"].get("managedFields") is not None:
+        raise BadRequest("metadata.managedFields must be nil")
     if context.subresource == "scale":
         return await put.rescale(parts, context, lambda current: merge.apply(current, config))
     try:
@@ -99,8 +113,6 @@ async def _apply(parts: Parts, context: RequestContext, body: bytes, *, force: b
     if unknown:
         raise untyped(config, [f"{shown(schema, config, path)}: field not declared in schema" for path in unknown])
     check_name_and_namespace(context, config, named=True)
-    if (config.get("metadata") or {}).get("managedFields"):
-        raise BadRequest("metadata.managedFields must be nil")
 
     def merged(live: Object | None) -> Object:
         new = deep_copy(
@@ -129,6 +141,9 @@ async def _apply(parts: Parts, context: RequestContext, body: bytes, *, force: b
             if context.subresource:
                 raise
         authorize(parts, context, verb="create")
+        if uid := config["metadata"].get("uid"):
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise conflict(spec.gvr, context.name, why)
         try:
             created = await create_object(parts, context, merged(None), managed=True)
             return Written(created.body, created=True, obj=created.obj)
@@ -164,17 +179,19 @@ def _applied(context: RequestContext, body: bytes) -> tuple[Object, Sequence[str
     twice: Sequence[str] = ()
     try:
         config = orjson.loads(body)
-        if orjson.dumps(config) != body and duplicate_keys(body):
+        if not shallow(body) or (orjson.dumps(config) != body and duplicate_keys(body.decode(errors="replace"))):
             _, twice = _yaml(body)
     except orjson.JSONDecodeError:
         config, twice = _yaml(body)
+    if config is None:
+        config = {}
     if not isinstance(config, dict):
         what = f"json: cannot unmarshal {kind_of(config)} into Go value of type map[string]interface {{}}"
         raise BadRequest(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {what}")
     kind = context.spec.gvk if context.subresource != "scale" else GVK("autoscaling", "v1", "Scale")
-    config["apiVersion"] = config.get("apiVersion") or kind.api_version
-    config["kind"] = config.get("kind") or kind.kind
-    expect_kind(config, kind)
+    if config.get("apiVersion") != kind.api_version or config.get("kind") != kind.kind:
+        group, version = split_api_version(str(config.get("apiVersion") or ""))
+        raise BadRequest(f"invalid object type: {group}/{version}, Kind={config.get('kind') or ''}")
     if not isinstance(config.setdefault("metadata", {}), dict):
         raise BadRequest("error decoding YAML: metadata is no object")
     return config, twice
@@ -194,10 +211,10 @@ def _computation(
 ) -> Callable[[Object], Object]:
     """The patch as a function of the object; each call gives an object that shares nothing with its argument."""
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        document = json_text.loads(body)
+    except JsonTextError as error:
         said = "" if patch_type is PatchType.STRATEGIC else "error decoding patch: "
-        raise BadRequest(said + json_error(body, error)) from None
+        raise BadRequest(f"{said}{error}") from None
     if patch_type is PatchType.JSON:
         _check_operations(context, body, document)
     elif not isinstance(document, dict):
@@ -222,11 +239,20 @@ def _computation(
             ):  # it is well-formed; that an operation makes no sense shows when it is done
                 raise unprocessable() from error
             raise BadRequest(str(error)) from None
+        except NoMergeKey as error:
+            raise ApiError(str(error), code=500, reason="") from None  # upstream has no better answer
         except PatchFailed as error:
             raise unprocessable() from error
         if not isinstance(new, dict):
             raise unprocessable()
-        return deep_copy(new)
+        try:
+            text = orjson.dumps(new)
+        except orjson.JSONEncodeError:
+            raise unprocessable() from None
+        if not shallow(text):
+            raise unprocessable()
+        copy: Object = orjson.loads(text)
+        return copy
 
     return compute
 
@@ -266,11 +292,20 @@ def _check_operations(context: RequestContext, body: bytes, document: Any) -> No
         ]
 
 
-def _named(new: Object, context: RequestContext) -> Object:
-    """A patch may not take away what an object is."""
-    new.setdefault("apiVersion", context.spec.gvk.api_version)
-    new.setdefault("kind", context.spec.kind)
+def _named(new: Object, context: RequestContext, kept: Object) -> Object:
+    """A patch may not take away what an object is. kept: what it cannot even change (a strategic one is of a type)."""
+    for field, value in (("apiVersion", context.spec.gvk.api_version), ("kind", context.spec.kind)):
+        new[field] = kept.get(field) or new.get(field) or value
+    if new.get("metadata") is None:
+        new["metadata"] = {}
     return new
+
+
+def _still_of(parts: Parts, context: RequestContext, new: Object) -> None:
+    """Raises Undecodable for a patch that makes something else of the object."""
+    version, kind, wanted = str(new["apiVersion"]), str(new["kind"]), context.spec.gvk
+    if (version, kind) != (wanted.api_version, wanted.kind):
+        raise Undecodable(wanted, unconvertible(parts, version, kind, wanted), found=kind)
 
 
 def _options_error(field: str, reason: str, message: str) -> ApiError:

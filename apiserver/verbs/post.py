@@ -53,7 +53,7 @@ async def review(parts: Parts, context: RequestContext, obj: Object) -> Written:
 
 async def _bind(parts: Parts, context: RequestContext, body: bytes) -> Written:
     """Assign a pod to a node: what the scheduler decided."""
-    binding = decode_kind(context, body, BINDING, parts.schemas.named(_BINDING_SCHEMA))
+    binding = decode_kind(parts, context, body, BINDING, parts.schemas.named(_BINDING_SCHEMA))
     name = binding["metadata"].setdefault("name", context.name)
     if name != context.name:
         raise BadRequest(f"name in URL does not match name in Binding object: {context.name} != {name}")
@@ -81,7 +81,7 @@ async def _bind(parts: Parts, context: RequestContext, body: bytes) -> Written:
 async def _token(parts: Parts, context: RequestContext, body: bytes) -> Written:
     kind = context.spec.subresources["token"].kind
     assert kind is not None  # the row of serviceaccounts names it
-    obj = decode_kind(context, body, kind, parts.schemas.named("io.k8s.api.authentication.v1.TokenRequest"))
+    obj = decode_kind(parts, context, body, kind, parts.schemas.named("io.k8s.api.authentication.v1.TokenRequest"))
     request = AdmissionRequest(context, "CREATE", obj)
     await parts.admission.mutate(request)
     await parts.admission.validate(request)

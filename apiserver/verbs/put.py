@@ -21,7 +21,7 @@ _SCHEMA = "io.k8s.api.autoscaling.v1.Scale"
 
 async def scale(parts: Parts, context: RequestContext, body: bytes) -> Written:
     """Replace the Scale of an object."""
-    asked = decode_kind(context, body, scales.SCALE, parts.schemas.named(_SCHEMA))
+    asked = decode_kind(parts, context, body, scales.SCALE, parts.schemas.named(_SCHEMA))
     check_name_and_namespace(context, asked, named=True)
     return await rescale(parts, context, lambda _: asked)
 

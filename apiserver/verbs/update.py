@@ -24,13 +24,13 @@ async def update(parts: Parts, context: RequestContext, body: bytes) -> Written:
     stored(context, *PARTS_OF_OBJECTS)
     if context.subresource == "scale":
         return await put.scale(parts, context, body)
-    first = parse_body(context, body)
+    first = parse_body(parts, context, body)
     check_name_and_namespace(context, first, named=True)
 
     async def change(current: Stored) -> Object:
         nonlocal first
         # What the steps below changed counts for nothing once they are asked again.
-        new, first = first or parse_body(context, body), {}
+        new, first = first or parse_body(parts, context, body), {}
         check_name_and_namespace(context, new, named=True)
         new = typed(parts, context, new, stored=current.obj)
         return await changed(parts, context, new, current)

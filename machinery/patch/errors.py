@@ -1,6 +1,7 @@
 """PatchError
 ├── PatchMalformed   the patch is no patch: 400
 └── PatchFailed      a good patch that does not fit this object: 422
+    └── NoMergeKey   an item that cannot be found again, in upstream's words
 """
 
 
@@ -14,3 +15,7 @@ class PatchMalformed(PatchError):
 
 class PatchFailed(PatchError):
     """The patch does not fit the object: a test fails, a path is missing."""
+
+
+class NoMergeKey(PatchFailed):
+    """An item of a list that is merged by a key does not have it."""

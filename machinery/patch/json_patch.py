@@ -15,6 +15,8 @@ from machinery.patch.errors import PatchFailed, PatchMalformed
 
 MAX_OPERATIONS = 10_000
 """What upstream's server takes in one patch."""
+MAX_COPIED_BYTES = 3 * 1024 * 1024
+"""How much all `copy` operations of a patch may add together: without a limit, each could double the document."""
 
 
 def apply(document: Any, operations: Sequence[Any]) -> Any:
@@ -26,10 +28,16 @@ def apply(document: Any, operations: Sequence[Any]) -> Any:
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
         )
     root = {"": _copy(document)}  # the whole document is a member too, so that replacing it is no special case
+    copied = 0
     for operation in operations:
         if not isinstance(operation, dict):
             raise PatchMalformed("json: cannot unmarshal into Go value of type jsonpatch.Operation")
-        _apply_one(root, operation)
+        copied += _apply_one(root, operation)
+        if copied > MAX_COPIED_BYTES:
+            raise PatchFailed(
+                "Unable to complete the copy, the accumulated size increase of copy is "
+                f"{copied}, exceeding the limit {MAX_COPIED_BYTES}"
+            )
     return root[""]
 
 
@@ -40,7 +48,8 @@ def parse_pointer(pointer: Any) -> list[str]:
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
 
 
-def _apply_one(root: dict[str, Any], operation: dict[str, Any]) -> None:
+def _apply_one(root: dict[str, Any], operation: dict[str, Any]) -> int:
+    """How many bytes were copied."""
     kind = operation.get("op")
     path = ["", *parse_pointer(operation.get("path"))]
     if kind in ("add", "replace", "test") and "value" not in operation:
@@ -60,11 +69,14 @@ def _apply_one(root: dict[str, Any], operation: dict[str, Any]) -> None:
             _add(root, path, _remove(root, source, "move"))
         case "copy":
             container, key = _find(root, ["", *parse_pointer(operation.get("from"))], "copy")
-            _add(root, path, _copy(container[key]))
+            text = _dumped(container[key])
+            _add(root, path, orjson.loads(text))
+            return len(text)
         case "test":
             _test(root, path, operation)
         case _:
             raise PatchMalformed(f"Unexpected kind: {kind}")
+    return 0
 
 
 def _add(root: dict[str, Any], path: list[str], value: Any) -> None:
@@ -145,4 +157,11 @@ def _text(path: list[str]) -> str:
 
 
 def _copy(value: Any) -> Any:
-    return orjson.loads(orjson.dumps(value)) if isinstance(value, dict | list) else value
+    return orjson.loads(_dumped(value)) if isinstance(value, dict | list) else value
+
+
+def _dumped(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError as error:  # it has become too deep
+        raise PatchFailed(str(error)) from None

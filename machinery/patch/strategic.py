@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from machinery.patch.errors import PatchFailed, PatchMalformed
+from machinery.patch.errors import NoMergeKey, PatchMalformed
 from machinery.schema.model import Schema
 
 _PATCH = "$patch"
@@ -93,9 +93,9 @@ def _merge_list(current: list[Any], patch: list[Any], schema: Schema, order: Any
     result = list(current)
     for item in patch:
         if not isinstance(item, dict):
-            raise PatchFailed(f"map: {item!r} does not contain declared merge key: {key}")
+            raise NoMergeKey(f"map: {item!r} does not contain declared merge key: {key}")
         if key not in item:
-            raise PatchFailed(f"map: {_go_map(item)} does not contain declared merge key: {key}")
+            raise NoMergeKey(f"map: {_go_map(item)} does not contain declared merge key: {key}")
         at = _position(result, key, item[key])
         if item.get(_PATCH) == "delete":
             result = [each for each in result if not (isinstance(each, dict) and each.get(key) == item[key])]
