@@ -134,7 +134,7 @@ async def test_pods_and_open_logs_go_on_while_it_is_renewed(world: World) -> Non
         assert await anext(followed) == b"two\n"
         assert [piece async for piece in world.client.logs("default", "web", {})] == [b"one\ntwo\n"]
         assert tunnels(world) == 2
-        await followed.aclose()
+        await followed.aclose()  # type: ignore[attr-defined]  # it is a generator
         await world.clock.settle()
         assert tunnels(world) == 1
         assert [piece async for piece in world.client.logs("default", "web", {})] == [b"one\ntwo\n"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from actors import ChildSpec, Supervisor, System, VirtualClock
 from controllermgr.app import ControllerManager
 from controllermgr.config import Config
 from machinery.client.resources import DEPLOYMENTS, LEASES, PODS
-from machinery.objects import meta
+from machinery.objects import meta, timefmt
 from machinery.rpc import LocalChannel, Stub
 from pilothouse.cluster import CONTROLLER_MANAGER, Cluster
 from protos.pool import messages
@@ -70,3 +72,33 @@ async def test_a_leader_that_cannot_renew_stops_before_another_begins() -> None:
             taken = await client.get(LEASES, "kube-controller-manager", namespace="kube-system")
             assert taken["spec"]["leaseTransitions"] == int(lease["spec"]["leaseTransitions"]) + 1
             assert meta.uid(taken) == meta.uid(lease)
+
+
+@pytest.mark.parametrize(
+    ("identity", "seconds"),
+    [
+        pytest.param("host-1", 0, id="the same name takes its own lease at once"),
+        pytest.param("", 15, id="another waits"),
+    ],
+)
+async def test_who_is_started_again_after_a_crash(identity: str, seconds: float) -> None:
+    clock = VirtualClock()
+    async with Cluster(clock=clock, scheduler=False, agents=False, controllers=("serviceaccount",)) as cluster:
+        at = timefmt.format_micro(clock.now())
+        left_behind = {
+            "metadata": {"name": "kube-controller-manager", "namespace": "kube-system"},
+            "spec": {"holderIdentity": "host-1", "leaseDurationSeconds": 15, "acquireTime": at, "renewTime": at},
+        }
+        await cluster.client().create(LEASES, left_behind)
+        again = manager(cluster, identity)
+        async with System(again.spec(), clock=clock):
+            await clock.settle()
+            if seconds:
+                await clock.advance(seconds=seconds - 1)
+                assert await active(again) == []
+                assert await holder(cluster) == "host-1"
+                # A try every two seconds, and up to as much again by chance.
+                await clock.advance(seconds=6)
+                assert await holder(cluster) not in ("", "host-1"), "one was made"
+            assert await active(again) == ["deployment", "replicaset"]
+            assert not identity or await holder(cluster) == identity

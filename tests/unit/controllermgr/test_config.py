@@ -80,11 +80,19 @@ def test_flags_become_a_config(tmp_path: Path) -> None:
         environ={},
     )
     config = flags.config()
+    assert config.identity == "", "one is made"
     assert config.controllers == ("*", "-job")
     assert (config.root_ca, config.node_monitor_grace_period, config.leader_elect) == ("PEM", 40.0, False)
     ca.unlink()
     with pytest.raises(BadConfig, match="--root-ca-file: cannot read"):
         flags.config()
+
+
+def test_the_identity_is_read_from_the_configuration_file_that_init_writes(tmp_path: Path) -> None:
+    file = tmp_path / "controllermgr.yaml"
+    file.write_text("leader-elect: true\nidentity: kubernetes_10.0.0.1\n")
+    config = settings.load(Flags, [f"--config={file}"], environ={}).config()
+    assert (config.leader_elect, config.identity) == (True, "kubernetes_10.0.0.1")
 
 
 def test_drop_ins_are_merged_in_order(tmp_path: Path) -> None:

@@ -32,6 +32,14 @@ def test_somebody_elses_is_taken_only_when_it_was_not_renewed_for_its_duration()
     assert candidate.may_take(125.0), "reading it again renews nothing"
 
 
+def test_ones_own_of_an_earlier_life_is_taken_at_once_and_is_no_transition() -> None:
+    candidate = Candidate("me", 15)
+    candidate.observe(lease("me", leaseTransitions=3, acquireTime="2025-01-01T00:00:00.000000Z"), 100.0)
+    assert candidate.may_take(100.0)
+    spec = candidate.spec(NOW)
+    assert (spec["leaseTransitions"], spec["acquireTime"]) == (3, "2025-01-01T00:00:00.000000Z")
+
+
 def test_taking_over_counts_a_transition_and_renewing_does_not() -> None:
     candidate = Candidate("me", 15)
     candidate.observe(lease("other", leaseTransitions=3, acquireTime="2025-01-01T00:00:00.000000Z"), 0.0)
