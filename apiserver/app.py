@@ -199,6 +199,7 @@ class ApiServer:
         served = Served(
             verbs=self.verbs,
             authenticator=self.auth.authenticator,
+            authorizer=self.auth.authorizer,
             resources=self.resources,
             documents=self.documents,
             metrics=self.metrics,

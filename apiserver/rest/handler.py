@@ -19,7 +19,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from actors.clock import Clock
-from apiserver.auth.api import Authenticator
+from apiserver.auth.api import Authenticator, Authorizer
 from apiserver.documents.api import DocumentSource
 from apiserver.documents.metrics import Metrics, Series
 from apiserver.resources.lookup import Resources
@@ -49,6 +49,7 @@ class Served:
 
     verbs: Verbs
     authenticator: Authenticator
+    authorizer: Authorizer
     resources: Resources
     documents: DocumentSource
     metrics: Metrics
@@ -115,6 +116,7 @@ class RestHandler:
             return await self._document(request, user, reply)
         spec = resource.find(self._served.resources, path)
         if spec is None:
+            resource.refuse_unknown(self._served.authorizer, request, path, params, user)
             return reply.not_found()
         context = resource.context_of(request, spec, path, params, user, request_id)
         exchange = resource.Exchange(request, path, params, context, reply, self._config.max_body_bytes)

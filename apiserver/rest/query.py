@@ -17,6 +17,7 @@ from machinery.objects.gvk import GVK
 Query = Mapping[str, Sequence[str]]
 
 NO_QUERY: Query = {}
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _KINDS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 _FIELD_VALIDATION = ("", "Ignore", "Strict", "Warn")
@@ -26,7 +27,11 @@ _MANAGER_LENGTH = 128
 
 def parse(text: str) -> Query:
     """A query string, values in order; a parameter without `=` is ""."""
-    return parse_qs(text, keep_blank_values=True) if text else NO_QUERY
+    if not text:
+        return NO_QUERY
+    if "%" in text:  # a pair with a broken escape counts for nothing, as in Go
+        text = "&".join(pair for pair in text.split("&") if not _BROKEN_ESCAPE.search(pair))
+    return parse_qs(text, keep_blank_values=True)
 
 
 def first(query: Query, name: str) -> str:
@@ -41,30 +46,36 @@ def boolean(query: Query, name: str) -> bool:
 
 
 def integer(query: Query, name: str) -> int | None:
-    """None when it is absent or empty. Raises BadRequest."""
-    text = first(query, name)
-    if not text:
+    """None when it is absent. Raises BadRequest for what is no number of 64 bits."""
+    if name not in query:
         return None
+    text = first(query, name)
     if _INTEGER.fullmatch(text) is None:
         raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    return int(text)
+    value = int(text)
+    if not -(2**63) <= value < 2**63:
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return value
 
 
 def list_options(query: Query) -> ListOptions:
     if not query:
         return ListOptions()
+    integer(query, "timeoutSeconds")  # a list does not take it, and refuses what is none
     return ListOptions(
         label_selector=first(query, "labelSelector"),
         field_selector=first(query, "fieldSelector"),
         resource_version=first(query, "resourceVersion"),
         resource_version_match=first(query, "resourceVersionMatch"),
-        limit=integer(query, "limit") or 0,
+        limit=max(0, integer(query, "limit") or 0),
         continue_token=first(query, "continue"),
+        send_initial_events=boolean(query, "sendInitialEvents") if "sendInitialEvents" in query else None,
     )
 
 
 def watch_options(query: Query, *, name: str = "") -> WatchOptions:
     """name: of the one object that a path with the deprecated `watch/` prefix follows."""
+    integer(query, "limit")
     selectors = [first(query, "fieldSelector"), f"metadata.name={name}" if name else ""]
     return WatchOptions(
         label_selector=first(query, "labelSelector"),
@@ -73,7 +84,7 @@ def watch_options(query: Query, *, name: str = "") -> WatchOptions:
         resource_version_match=first(query, "resourceVersionMatch"),
         allow_bookmarks=boolean(query, "allowWatchBookmarks"),
         send_initial_events=boolean(query, "sendInitialEvents") if "sendInitialEvents" in query else None,
-        timeout_seconds=integer(query, "timeoutSeconds") or 0,
+        timeout_seconds=max(0, integer(query, "timeoutSeconds") or 0),
     )
 
 

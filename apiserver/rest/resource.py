@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import orjson
 from aiohttp import web
 
+from apiserver.auth.api import Attributes, Authorizer
+from apiserver.auth.authz import refusal
 from apiserver.resources.lookup import Resources
 from apiserver.resources.spec import ResourceSpec
 from apiserver.rest import body, negotiate, query
@@ -59,6 +61,27 @@ def find(resources: Resources, path: ResourcePath) -> ResourceSpec | None:
     if spec.namespaced and not path.namespace and path.name:
         return None
     return spec
+
+
+def refuse_unknown(
+    authorizer: Authorizer, request: web.BaseRequest, path: ResourcePath, params: Query, user: UserInfo
+) -> None:
+    """Whoever has no rights to a resource is not told that there is none. Raises Forbidden."""
+    verb = verb_of(request.method, path, watch=query.boolean(params, "watch")) or request.method.lower()
+    resource = path.resource
+    attributes = Attributes(
+        user=user,
+        verb=verb,
+        group=resource.group,
+        version=resource.version,
+        resource=resource.resource,
+        subresource=path.subresource,
+        namespace=path.namespace,
+        name=path.name,
+    )
+    decision = authorizer.authorize(attributes)
+    if not decision.allowed:
+        raise refusal(attributes, decision)
 
 
 def context_of(
@@ -158,6 +181,8 @@ async def _write(verbs: Verbs, exchange: Exchange) -> web.Response:
     else:
         query.check_write(params, context.verb)
         kind = context.spec.gvk
+        if negotiate.body_type(request.headers.get("Content-Type", "")) != negotiate.JSON:
+            verbs.enter(context)  # nobody without rights makes the server read YAML
         content, context.misread = await body.read_object(request, kind=kind, limit=exchange.body_limit)
         write = verbs.create if context.verb == "create" else verbs.update
         written = await write(context, content)
@@ -168,6 +193,8 @@ async def _delete(verbs: Verbs, exchange: Exchange) -> web.Response:
     context, params = exchange.context, exchange.query
     accepted = negotiate.accept(exchange.request.headers.get("Accept", ""))
     exchange.reply.media_type = accepted.media_type
+    if exchange.request.can_read_body:
+        verbs.enter(context)
     options = await body.read_delete_options(exchange.request, limit=exchange.body_limit)
     if options is None:
         options = query.delete_options(params)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from machinery import json_text
 from machinery.errors import BadRequest
 
 _VERSION = "meta.k8s.io/v1"
@@ -35,12 +36,20 @@ class ContinueToken:
 def decode(text: str) -> ContinueToken:
     """Raises BadRequest for what this server did not make."""
     try:
-        document = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        version, revision, start = document["v"], document["rv"], document["start"]
-    except (binascii.Error, orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise BadRequest(f"continue key is not valid: {error}") from None
+        document = json_text.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (binascii.Error, ValueError) as error:
+        raise _invalid(str(error)) from None
+    if not isinstance(document, dict):
+        raise _invalid("it is no object")
+    version, revision, start = document.get("v") or "", document.get("rv"), document.get("start")
     if version != _VERSION:
-        raise BadRequest(f"continue key is not valid: server does not recognize this encoded version {version!r}")
-    if not isinstance(start, str) or not start.endswith("\u0000") or not isinstance(revision, int) or not revision:
-        raise BadRequest("continue key is not valid: incorrect encoded start key or resourceVersion")
+        raise _invalid(f'server does not recognize this encoded version "{version}"')
+    if not isinstance(revision, int) or not revision:
+        raise _invalid(f"incorrect encoded start resourceVersion (version {_VERSION})")
+    if not isinstance(start, str) or not start.endswith("\u0000"):
+        raise _invalid(f"encoded start key empty (version {_VERSION})")
     return ContinueToken(start[:-1], None if revision < 0 else revision)
+
+
+def _invalid(why: str) -> BadRequest:
+    return BadRequest(f"invalid continue token: continue key is not valid: {why}")

@@ -22,6 +22,9 @@ class Verbs(Protocol):
     include_object: for Tables, what each row carries: "Metadata" (the default), "Object" or "None".
     """
 
+    def enter(self, context: RequestContext) -> None:
+        """Raises what the verb would raise before it looks at a body: for an edge that is to read one at some cost."""
+
     async def get(
         self,
         context: RequestContext,

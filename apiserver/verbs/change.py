@@ -8,6 +8,7 @@ from apiserver.admission.api import AdmissionRequest
 from apiserver.storage.store import Removed, Stored
 from apiserver.verbs.context import RequestContext
 from apiserver.verbs.managed import record
+from apiserver.verbs.owners import keep_each_once
 from apiserver.verbs.parts import Parts
 from apiserver.verbs.validate import check_change
 from machinery.errors import STALE, FieldError, conflict, invalid
@@ -27,6 +28,7 @@ async def changed(
     off an object that waits for removal; Conflict, Invalid, and what admission says."""
     spec, strategy, old = context.spec, context.spec.strategy, stored.obj
     _check_versions(context, new, stored)
+    keep_each_once(context, new)
     if spec.structural is not None or _touched(new, old, context.subresource):
         strategy.default(new)  # what is stored has its defaults
     _keep_system_fields(new, old)

@@ -12,6 +12,7 @@ from apiserver.admission.api import AdmissionRequest
 from apiserver.storage.store import Outcome
 from apiserver.verbs.context import RequestContext
 from apiserver.verbs.managed import record
+from apiserver.verbs.owners import keep_each_once
 from apiserver.verbs.parts import Parts
 from apiserver.verbs.validate import check_new
 from machinery.errors import AlreadyExists, BadRequest
@@ -35,6 +36,7 @@ async def create_object(parts: Parts, context: RequestContext, obj: Object, *, m
     metadata = obj["metadata"]
     if metadata.get("resourceVersion"):
         raise BadRequest("resourceVersion should not be set on objects to be created")
+    keep_each_once(context, obj)
     context.spec.strategy.default(obj)
     prefix = "" if metadata.get("name") else metadata.get("generateName", "")
     if not prefix:

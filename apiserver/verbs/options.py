@@ -24,6 +24,7 @@ class ListOptions:
 
     resource_version: "" the newest state; "0" any state at hand; else as `resource_version_match` says.
     limit: objects per page; 0 is all. continue_token: of the page before; "" starts.
+    send_initial_events: what only a watch may ask for; here it is refused.
     """
 
     label_selector: str = ""
@@ -32,6 +33,7 @@ class ListOptions:
     resource_version_match: str = ""
     limit: int = 0
     continue_token: str = ""
+    send_initial_events: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ def check_list(options: ListOptions) -> None:
             errors.append(_unsupported(match))
         if match == "Exact" and version == "0":
             errors.append(_forbidden_match('resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+    if options.send_initial_events is not None:
+        errors.append(FieldError.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
     if errors:
         raise invalid(LIST_OPTIONS, "", errors)
 

@@ -42,14 +42,27 @@ def select(spec: ResourceSpec, namespace: str, label_selector: str, field_select
     try:
         labels = selectors.parse(label_selector) if label_selector else selectors.EVERYTHING
         fields = field_selectors.parse(field_selector) if field_selector else field_selectors.EVERYTHING
-        fields.check((*METADATA_FIELDS, *spec.selectable))
     except SelectorError as error:
         raise BadRequest(str(error)) from None
+    _check_fields(spec, fields)
     name = fields.exact("metadata.name")
     within = namespace or fields.exact("metadata.namespace") or ""
     path = path_of(within, name) if name and (within or not spec.namespaced) else ""
     trigger = next(((field, value) for field in spec.selectable if (value := fields.exact(field)) is not None), None)
     return Selection(spec, namespace, labels, fields, path, trigger)
+
+
+def _check_fields(spec: ResourceSpec, selector: FieldSelector) -> None:
+    """Raises BadRequest for a field that the kind does not offer. A kind that offers none of its own says what all do."""
+    try:
+        selector.check((*METADATA_FIELDS, *spec.selectable))
+    except SelectorError as error:
+        if spec.selectable or spec.structural is not None:
+            raise BadRequest(str(error)) from None
+        offered = {*METADATA_FIELDS}
+        unknown = next(each.field for each in selector.requirements if each.field not in offered)
+        all_offer = ", ".join(f'"{field}"' for field in METADATA_FIELDS)
+        raise BadRequest(f'"{unknown}" is not a known field selector: only {all_offer}') from None
 
 
 def named(context_name: str, field_selector: str) -> str:

@@ -9,6 +9,7 @@ from apiserver.representation import render
 from apiserver.verbs import create as _create
 from apiserver.verbs import delete as _delete
 from apiserver.verbs import deletecollection as _deletecollection
+from apiserver.verbs import gate as _gate
 from apiserver.verbs import get as _get
 from apiserver.verbs import list as _list
 from apiserver.verbs import logs as _logs
@@ -26,6 +27,9 @@ class VerbService:
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
+
+    def enter(self, context: RequestContext) -> None:
+        _gate.enter(self.parts, context)
 
     async def get(
         self,

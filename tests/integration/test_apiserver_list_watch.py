@@ -167,7 +167,7 @@ async def test_a_version_nobody_has_written_is_waited_for_and_then_refused() -> 
     ("options", "error", "message"),
     [
         ({"label_selector": "a in"}, BadRequest, "unable to parse requirement"),
-        ({"field_selector": "spec.foo=1"}, BadRequest, "field label not supported: spec.foo"),
+        ({"field_selector": "spec.foo=1"}, BadRequest, '"spec.foo" is not a known field selector'),
         ({"resource_version": "x"}, BadRequest, "resourceVersion"),
         ({"resource_version_match": "Exact"}, Invalid, "resourceVersionMatch is forbidden unless resourceVersion"),
         ({"resource_version": "0", "resource_version_match": "Exact"}, Invalid, "is forbidden for resourceVersion"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from yarl import URL
 
 from machinery.client.rest import RestClient
 from machinery.pki.tls import client_context
@@ -27,7 +28,7 @@ class World:
         if "data" in more:
             more["data"] = io.BytesIO(more["data"])
             more["headers"] = {"Content-Type": "application/json", **more.get("headers", {})}
-        async with self._session.request(method, self.server.url + path, **more) as response:
+        async with self._session.request(method, URL(self.server.url + path, encoded=True), **more) as response:
             return response, await response.read()
 
     async def status(self, method: str, path: str, **more: Any) -> tuple[int, str, str]:
