@@ -53,7 +53,7 @@ def select(spec: ResourceSpec, namespace: str, label_selector: str, field_select
 
 
 def _check_fields(spec: ResourceSpec, selector: FieldSelector) -> None:
-    """Raises BadRequest for a field that the kind does not offer. A kind that offers none of its own says what all do."""
+    """Raises BadRequest for a field that the kind does not offer; one that offers none of its own says what all do."""
     try:
         selector.check((*METADATA_FIELDS, *spec.selectable))
     except SelectorError as error:
