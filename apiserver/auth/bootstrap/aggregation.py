@@ -23,13 +23,15 @@ def aggregated_rules(role: Mapping[str, Any], roles: Iterable[Mapping[str, Any]]
         except SelectorError:
             # Validation keeps such selectors out; one that got in selects nothing.
             continue
+    own = meta.name(role)
+    summands = [
+        each
+        for each in roles
+        if any(selector.matches(meta.labels(each)) for selector in selectors) and meta.name(each) != own
+    ]
     rules: list[Object] = []
-    for summand in sorted(roles, key=meta.name):
-        if meta.name(summand) == meta.name(role):
-            continue
-        labels = meta.labels(summand)
-        if any(selector.matches(labels) for selector in selectors):
-            rules += [rule for rule in summand.get("rules") or () if rule not in rules]
+    for summand in sorted(summands, key=meta.name):
+        rules += [rule for rule in summand.get("rules") or () if rule not in rules]
     return rules
 
 

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import functools
 import importlib.resources
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -118,7 +119,6 @@ class Script:
         self, stages: Iterable[tuple[Match, Stage]] | None = None, behaviours: Iterable[Behaviour] = ()
     ) -> None:
         self._stages = list(stages or ())
-        self._defaults = default_stages()
         self.behaviours = list(behaviours)
 
     def stage(self, facts: Facts) -> Stage:
@@ -138,7 +138,7 @@ class Script:
         by_command = understood(facts)
         if by_command is not None:
             return by_command
-        return next((stage for match, stage in self._defaults if match.fits(facts)), Stage())
+        return next((stage for match, stage in default_stages() if match.fits(facts)), Stage())
 
 
 def annotated(stage: Stage, facts: Facts) -> Stage:
@@ -163,12 +163,13 @@ def load(document: Any) -> list[tuple[Match, Stage]]:
     return [_load_one(each) for each in document["stages"]]
 
 
-def default_stages() -> list[tuple[Match, Stage]]:
-    """The stages that come last."""
+@functools.cache
+def default_stages() -> Sequence[tuple[Match, Stage]]:
+    """The stages that come last; read when the first container needs them, once for all nodes of a process."""
     import yaml
 
     text = importlib.resources.files("nodeagent.runtime.fake").joinpath("stages", "default.yaml").read_text()
-    return load(yaml.safe_load(text))
+    return tuple(load(yaml.safe_load(text)))
 
 
 def _load_one(entry: Any) -> tuple[Match, Stage]:
