@@ -35,6 +35,7 @@ class Figure:
 
 FIGURES = (
     Figure("Cluster() to the first answer, imports done", "start", "first answer", "ms", 200),
+    Figure("  CPU of it", "start", "CPU", "ms"),
     Figure("  to a Ready node", "start", "node ready", "ms"),
     Figure("  to the first answer of the second Cluster()", "start", "first answer, again", "ms"),
     Figure("  in a new process, imports included", "cold", "first answer", "ms"),
@@ -45,7 +46,7 @@ FIGURES = (
     Figure("  serving REST and gRPC over TLS", "idle-listening", "resident", "MB", 120),
     Figure("POST pod, CPU, in process", "verbs", "POST pod", "µs"),
     Figure("GET pod, CPU, in process", "verbs", "GET pod", "µs"),
-    Figure("LIST 1,000 pods, CPU, in process", "verbs", "LIST 1,000 pods", "µs"),
+    Figure("LIST 1,000 pods, CPU, in process", "verbs", "LIST 1,000 pods", "ms"),
 )
 # takes the longest, and varies least
 ONCE = frozenset({"pods"})

@@ -75,16 +75,17 @@ async def start() -> Figures:
 async def _started(make: Callable[[], Cluster], began: float) -> Figures:
     from machinery.client.resources import NAMESPACES
 
+    cpu = time.process_time()
     cluster = make()
     try:
         await cluster.start()
         await cluster.client().list(NAMESPACES)
-        answered = time.perf_counter()
+        answered, cpu = time.perf_counter(), time.process_time() - cpu
         await cluster.nodes_ready()
         ready = time.perf_counter()
     finally:
         await cluster.stop()
-    return {"first answer": (answered - began) * 1e3, "node ready": (ready - began) * 1e3}
+    return {"first answer": (answered - began) * 1e3, "CPU": cpu * 1e3, "node ready": (ready - began) * 1e3}
 
 
 def import_everything() -> None:
@@ -147,7 +148,8 @@ async def pods() -> Figures:
 
 
 async def verbs() -> Figures:
-    """CPU microseconds of this process per operation through the in-process client, with nothing else at work."""
+    """CPU of this process per operation through the in-process client, with nothing else at work: microseconds, for the
+    list milliseconds."""
     from machinery.client.resources import PODS, SERVICE_ACCOUNTS
     from pilothouse.cluster import Cluster
 
@@ -170,7 +172,7 @@ async def verbs() -> Figures:
         return {
             "POST pod": await cpu_of_each(CREATED, post),
             "GET pod": await cpu_of_each(READ, get),
-            "LIST 1,000 pods": await cpu_of_each(LISTED, list_all),
+            "LIST 1,000 pods": await cpu_of_each(LISTED, list_all) / 1e3,
         }
 
 
