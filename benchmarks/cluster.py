@@ -151,7 +151,9 @@ async def verbs() -> Figures:
     """CPU of this process per operation through the in-process client, with nothing else at work: microseconds, for the
     list milliseconds."""
     from machinery.client.resources import PODS, SERVICE_ACCOUNTS
+    from machinery.rpc import Stub
     from pilothouse.cluster import Cluster
+    from protos.pool import messages
 
     async with Cluster(nodes=0, agents=False, scheduler=False, controllers=()) as cluster:
         client = cluster.client()
@@ -166,13 +168,20 @@ async def verbs() -> Figures:
         async def get(number: int) -> None:
             await client.get(PODS, f"pod-{number % CREATED}", namespace="default")
 
+        pb, stub = messages("pilot.v1"), Stub(cluster.channel(), "pilot.v1.API")
+        pods_of_default = pb.ListRequest(resource=pb.Resource(version="v1", resource="pods"), namespace="default")
+
+        async def list_bytes(number: int) -> None:
+            await stub.List(pods_of_default)
+
         async def list_all(number: int) -> None:
             await client.list_document(PODS, namespace="default")
 
         return {
             "POST pod": await cpu_of_each(CREATED, post),
             "GET pod": await cpu_of_each(READ, get),
-            "LIST 1,000 pods": await cpu_of_each(LISTED, list_all) / 1e3,
+            "LIST 1,000 pods": await cpu_of_each(LISTED, list_bytes) / 1e3,
+            "LIST 1,000 pods, decoded": await cpu_of_each(LISTED, list_all) / 1e3,
         }
 
 
