@@ -64,6 +64,7 @@ class Rotation(Actor):
             try:
                 await self._renew()
                 retry = FIRST_RETRY
+                await self.clock.sleep(LAST_RETRY)  # a signer whose certificates are due at once is not flooded
             except (ApiError, request.RequestError, TlsError, OSError) as error:
                 self.log.warning("client certificate not renewed, will retry error=%s", error)
                 await self.clock.sleep(retry)

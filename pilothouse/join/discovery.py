@@ -28,6 +28,7 @@ from pilothouse.init.tokens import split
 
 PATH = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 RETRY_SECONDS = 1.0
+REQUEST_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ async def discover(
             while True:
                 try:
                     with clock.external("discovery"):
-                        data = await asyncio.to_thread(_fetch, endpoint)
+                        data = await asyncio.to_thread(_fetch, endpoint, min(REQUEST_SECONDS, timeout))
                 except _NotYet as error:
                     why = str(error)
                 else:
@@ -85,13 +86,13 @@ class _NotYet(Exception):
     """The server cannot be asked now; later it may."""
 
 
-def _fetch(endpoint: str) -> dict[str, str]:
+def _fetch(endpoint: str, seconds: float) -> dict[str, str]:
     # Nothing is trusted yet: the answer is checked against the hash and the token before anything is made of it.
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
-        with urllib.request.urlopen(f"https://{endpoint}{PATH}", context=context, timeout=10) as answer:
+        with urllib.request.urlopen(f"https://{endpoint}{PATH}", context=context, timeout=seconds) as answer:
             document: dict[str, Any] = orjson.loads(answer.read())
     except urllib.error.HTTPError as error:
         raise _NotYet(f"the server answered {error.code} {error.reason}") from None

@@ -175,6 +175,16 @@ class Host:
         """Run pilot as the administrator."""
         return self.run(sys.executable, "-m", "cli", *arguments)
 
+    def refused(self, *arguments: str) -> str:
+        """Run pilot, which must refuse in words; what it said on standard error."""
+        command = [*self._prefix, sys.executable, "-m", "cli", *arguments]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=self.environment, cwd=ROOT, timeout=60, check=False
+        )
+        assert done.returncode == 1, f"{' '.join(arguments)}\n{done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stdout + done.stderr, done.stderr
+        return done.stderr
+
     def configure(self, component: str, **flags: Any) -> None:
         """Change flags in a component's configuration file, as an administrator would with an editor."""
         path = self.config_dir / f"{component}.yaml"
@@ -189,6 +199,14 @@ class Host:
         """`pilot init phase PHASE`; what it printed."""
         return self.run(*self._init_command("phase", phase))
 
+    def init_refused(self, *flags: str) -> str:
+        """`pilot init` that does not start; what it said on standard error."""
+        return self.refused(*self._init_command()[3:], *flags)
+
+    def join_flags(self) -> Sequence[str]:
+        """Where `pilot join` puts its files here."""
+        return [f"--config-dir={self.directory / 'node'}", f"--data-dir={self.directory / 'var' / 'node'}"]
+
     def _init_command(self, *phase: str) -> Sequence[str]:
         directories = [f"--config-dir={self.config_dir}", f"--data-dir={self.directory / 'var'}"]
         address = f"--apiserver-advertise-address={self.address}"
@@ -197,11 +215,10 @@ class Host:
 
     def join(self, command: str, runtime: str) -> Running:
         """The line with `pilot join` that init printed, run here; use it with `with`."""
-        directories = [f"--config-dir={self.directory / 'node'}", f"--data-dir={self.directory / 'var' / 'node'}"]
         name, *words = command.split()
         assert name == "pilot", f"no command for pilot: {command}"
         return self.start(
-            sys.executable, "-m", "cli", *words, *directories, f"--node-name={self.name}", f"--runtime={runtime}"
+            sys.executable, "-m", "cli", *words, *self.join_flags(), f"--node-name={self.name}", f"--runtime={runtime}"
         )
 
     @property

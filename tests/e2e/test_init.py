@@ -1,0 +1,223 @@
+"""`pilot init`: two on one host, what it refuses, a run that is killed and the next one; `pilot join` told wrong."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.etcd import free_port
+from tests.support.hosts import Host, Running
+
+PORTS = ("apiserver-bind-port", "grpc-port", "grpc-token-port", "etcd-port", "units-port")
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("hosts"), pytest.mark.timeout(300)]
+
+
+def host(directory: pathlib.Path, name: str) -> Host:
+    return Host(name, directory / name, "127.0.0.1", ports={flag: free_port() for flag in PORTS})
+
+
+@dataclass(frozen=True)
+class Joining:
+    """A control plane, and the words that it printed for a host that shall join."""
+
+    control: Host
+    command: str
+    directory: pathlib.Path
+
+    @property
+    def endpoint(self) -> str:
+        return self.command.split()[2]
+
+    @property
+    def token(self) -> str:
+        return self.command.split()[4]
+
+    @property
+    def hash(self) -> str:
+        return self.command.split()[6]
+
+    def refused(self, name: str, endpoint: str = "", **changed: str) -> str:
+        """Join as `name` with other words than those; what it says."""
+        words = {"token": self.token, "discovery-token-ca-cert-hash": self.hash, "discovery-timeout": "2s"}
+        words |= {key.replace("_", "-"): value for key, value in changed.items()}
+        node = Host(name, self.directory / name, "127.0.0.1")
+        return node.refused(
+            "join",
+            endpoint or self.endpoint,
+            *node.join_flags(),
+            "--runtime=fake",
+            *(f"--{key}={value}" for key, value in ({"node-name": name} | words).items()),
+        )
+
+
+@pytest.fixture(scope="module")
+def joining(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Joining]:
+    directory = tmp_path_factory.mktemp("join")
+    control = host(directory, "control")
+    with control.init() as running:
+        yield Joining(control, running.until("  pilot join ", seconds=60).strip(), directory)
+
+
+def up(running: Running) -> str:
+    """Wait until init is done; its words for joining."""
+    return running.until("  pilot join ", seconds=60).strip()
+
+
+def test_two_on_one_host_and_a_third_that_finds_its_ports_taken(tmp_path: pathlib.Path) -> None:
+    first, second = host(tmp_path, "first"), host(tmp_path, "second")
+    third = Host("third", tmp_path / "third", "127.0.0.1", ports=first.ports)
+    with first.init() as one, second.init() as two:
+        up(one)
+        up(two)
+        for each in (first, second):
+            assert "deployment" in each.pilot("units")
+            each.pilot("create", "namespace", f"of-{each.name}")
+        assert "of-first" in first.pilot("get", "namespaces")
+        assert "of-first" not in second.pilot("get", "namespaces")
+        said = third.init_refused()
+        for flag, port in first.ports.items():
+            assert re.search(
+                rf"\[ERROR Port-{port}\]: Port {port} is in use by \S+ -m \w+ \(pid \d+\); --{flag} chooses another",
+                said,
+            )
+        assert not third.config_dir.exists()
+
+
+def test_a_second_run_on_the_same_directories_goes_on_with_them(tmp_path: pathlib.Path) -> None:
+    control = host(tmp_path, "control")
+    with control.init() as running:
+        first = up(running)
+        control.pilot("create", "configmap", "kept", "--from-literal=a=b")
+    untold = Host("control", control.directory, "127.0.0.1")
+    assert "does not fit" in untold.init_refused("--grpc-port=1")
+    with untold.init() as running:
+        # The same token, authority and port, though no port was said.
+        assert up(running) == first
+        assert "kept" in untold.pilot("get", "configmaps")
+        assert f":{control.ports['units-port']}" in (control.config_dir / "controllermgr.yaml").read_text()
+        assert "deployment" in untold.pilot("units")
+
+
+@pytest.mark.parametrize("at", ["apiserver-etcd-client", "apiserver.yaml", "etcdlite is ready", "apiserver is ready",
+                                "Using bootstrap token", "Configured RBAC"])  # fmt: skip
+def test_a_run_that_is_killed_is_finished_by_the_next(tmp_path: pathlib.Path, at: str) -> None:
+    control = host(tmp_path, "control")
+    with control.init() as running:
+        running.until(at, seconds=60)
+        os.kill(running.pid, signal.SIGKILL)
+    authority = (control.config_dir / "pki" / "ca.crt").read_bytes()
+    with control.init() as running, host(tmp_path, "node").join(up(running), "fake") as node:
+        node.until("has joined the cluster", seconds=60)
+        assert (control.config_dir / "pki" / "ca.crt").read_bytes() == authority
+
+
+def test_joining_with_a_hash_of_another_authority(joining: Joining) -> None:
+    said = joining.refused("n", discovery_token_ca_cert_hash=f"sha256:{'0' * 64}")
+    assert "cluster CA found in cluster-info ConfigMap is invalid" in said
+    assert joining.hash in said
+
+
+def test_joining_with_what_is_no_hash(joining: Joining) -> None:
+    assert 'hash: "sha256:12" is not "sha256:" and 64 hex' in joining.refused(
+        "n", discovery_token_ca_cert_hash="sha256:12"
+    )
+
+
+def test_joining_without_a_hash(joining: Joining) -> None:
+    said = joining.refused("n", discovery_token_ca_cert_hash="")
+    assert "--discovery-token-unsafe-skip-ca-verification" in said
+
+
+@pytest.mark.parametrize(
+    ("token", "why"),
+    [
+        ("nonsense", r'the bootstrap token was not of the form "\[a-z0-9\]\{6\}\.\[a-z0-9\]\{16\}"'),
+        ("zzzzzz.0123456789abcdef", 'does not know a token with id "zzzzzz", or it has expired'),
+        ("", "--token is needed for the first join: 'pilot token create --print-join-command' prints it"),
+    ],
+)
+def test_joining_with_a_wrong_token(joining: Joining, token: str, why: str) -> None:
+    assert re.search(why, joining.refused("n", token=token))
+
+
+def test_joining_with_a_wrong_secret(joining: Joining) -> None:
+    wrong = f"{joining.token.partition('.')[0]}.{'0' * 16}"
+    assert "the cluster's signature does not fit the token" in joining.refused("n", token=wrong)
+
+
+def test_joining_with_a_token_that_has_expired(joining: Joining) -> None:
+    token = joining.control.pilot("token", "create", "--ttl=1s").strip()
+    identity = token.partition(".")[0]
+    with joining.control.start(
+        "kubectl", "get", "secrets", "-n", "kube-system", "--watch-only", "--output-watch-events"
+    ) as gone:
+        listed = joining.control.pilot("token", "list")
+        if identity in listed:
+            gone.until(f"bootstrap-token-{identity}", seconds=60)
+    assert f'does not know a token with id "{identity}", or it has expired' in joining.refused("n", token=token)
+
+
+def test_joining_where_nobody_listens(joining: Joining) -> None:
+    endpoint = f"127.0.0.1:{free_port()}"
+    assert f"{endpoint}: cannot be reached: Connection refused (waited 2 s)" in joining.refused("n", endpoint=endpoint)
+
+
+def test_joining_something_that_is_no_cluster(joining: Joining) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"127.0.0.1:{silent.getsockname()[1]}"
+        assert re.search(rf"{endpoint}: .+ \(waited 2 s\)", joining.refused("n", endpoint=endpoint))
+
+
+def test_joining_twice(joining: Joining) -> None:
+    node = Host("twice", joining.directory / "twice", "127.0.0.1")
+    with node.join(joining.command, "fake") as agent:
+        agent.until("has joined the cluster", seconds=60)
+        assert 'named "twice" runs already' in joining.refused("twice")
+        # Another host with the name of a node that lives.
+        other = Joining(joining.control, joining.command, joining.directory / "elsewhere")
+        joining.control.pilot("wait", "--for=condition=Ready", "node/twice", "--timeout=30s")
+        assert 'a Node with name "twice" and status "Ready" already exists in the cluster' in other.refused("twice")
+    # The same host again, when it is stopped: as another node, of another cluster, and as itself.
+    assert 'this host is node "twice" already, not "other"' in joining.refused("twice", node_name="other")
+    elsewhere = joining.refused("twice", discovery_token_ca_cert_hash=f"sha256:{'0' * 64}")
+    assert f"this host has joined another cluster, https://{joining.endpoint}" in elsewhere
+    with node.join(f"pilot join {joining.endpoint}", "fake") as agent:
+        agent.until("has joined the cluster", seconds=60)
+
+
+def test_a_nodes_certificate_is_renewed_while_its_pods_run(tmp_path: pathlib.Path) -> None:
+    control, node = host(tmp_path, "control"), Host("node", tmp_path / "node", "127.0.0.1")
+    control.init_phase("config")
+    # The signer dates back by five minutes: what it signs for one minute is due for renewal within half of that.
+    control.configure("controllermgr", cluster_signing_duration=60)
+    with control.init() as running, node.join(up(running), "fake") as agent:
+        agent.until("has joined the cluster", seconds=60)
+        file = node.directory / "node" / "pki" / "kubelet-client-current.pem"
+        control.pilot("create", "deployment", "web", "--image=nginx")
+        control.pilot("rollout", "status", "deployment/web")
+        with node.start("tail", "--lines=+1", "--follow", str(node.directory / "var/node/log/nodeagent.log")) as log:
+            log.until("client certificate renewed node=node", seconds=60)
+        requests = json.loads(control.pilot("get", "csr", "-o", "json"))["items"]
+        own = [each for each in requests if each["spec"]["username"] == "system:node:node"]
+        assert own
+        assert {each["spec"]["signerName"] for each in own} == {"kubernetes.io/kube-apiserver-client-kubelet"}
+        issued = [base64.b64decode(each["status"]["certificate"]) for each in own]
+        assert any(file.read_bytes().startswith(each) for each in issued)
+        # Its processes may die at any time: what is in the file is whole, and good for the next one.
+        control_pid, agent_pid = running.children()["apiserver"], agent.children()["nodeagent"]
+        os.kill(agent_pid, signal.SIGKILL)
+        os.kill(control_pid, signal.SIGKILL)
+        running.until("apiserver is ready", seconds=60)
+        control.pilot("create", "deployment", "more", "--image=nginx")
+        control.pilot("rollout", "status", "deployment/more")
+        control.pilot("logs", "deployment/web")
