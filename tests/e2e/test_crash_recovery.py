@@ -36,10 +36,8 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    flags = ("apiserver-bind-port", "grpc-port", "grpc-token-port", "etcd-port")
+    flags = ("apiserver-bind-port", "grpc-port", "grpc-token-port", "etcd-port", "units-port")
     host = Host("host", tmp_path_factory.mktemp("host"), "127.0.0.1", ports={flag: free_port() for flag in flags})
-    host.init_phase("config")
-    host.configure("controllermgr", grpc_address=f"127.0.0.1:{free_port()}")
     with host.init() as control_plane:
         command = control_plane.until("  pilot join ", seconds=60)
         with host.join(command, "fake") as node:
