@@ -28,7 +28,8 @@ from apiserver.verbs.gate import PARTS_OF_OBJECTS, authorize, enter, stored
 from apiserver.verbs.make import create_object
 from apiserver.verbs.managed import unwritable
 from apiserver.verbs.parts import Parts
-from apiserver.verbs.patch_errors import not_of_its_type, shown, undecodable, unprocessable, untyped
+from apiserver.verbs.patch_errors import undecodable, unprocessable, untyped
+from apiserver.verbs.typed_config import mistakes
 from machinery import json_text
 from machinery.client.api import PatchType
 from machinery.errors import (
@@ -69,7 +70,18 @@ async def patch(
         raise _options_error("force", "FieldValueForbidden", "Forbidden: may not be specified for non-apply patch")
     if context.subresource == "scale":
         compute = _computation(context, parts.schemas.named("io.k8s.api.autoscaling.v1.Scale"), body, patch_type)
-        return await put.rescale(parts, context, compute)
+        left = b""
+
+        def decide(current: Object) -> Object:
+            nonlocal left
+            new = compute(current)
+            left = orjson.dumps(new)
+            return new
+
+        try:
+            return await put.rescale(parts, context, decide)
+        except Undecodable as error:
+            raise undecodable(error, patch_type, orjson.loads(body), left) from None
     schema = parts.schemas.of(context.spec)
     if patch_type is PatchType.STRATEGIC and context.spec.structural is not None:
         raise UnsupportedMediaType(
@@ -106,12 +118,12 @@ async def _apply(parts: Parts, context: RequestContext, body: bytes, *, force: b
         raise BadRequest("metadata.managedFields must be nil")
     if context.subresource == "scale":
         return await put.rescale(parts, context, lambda current: merge.apply(current, config))
+    if found := mistakes(schema, config):
+        raise untyped(config, found)
     try:
-        unknown = read(context, config, spec.gvk, schema)
+        read(context, config, spec.gvk, schema)
     except DecodeError as error:
-        raise untyped(config, [not_of_its_type(error)]) from None
-    if unknown:
-        raise untyped(config, [f"{shown(schema, config, path)}: field not declared in schema" for path in unknown])
+        raise untyped(config, [str(error)]) from None
     check_name_and_namespace(context, config, named=True)
 
     def merged(live: Object | None) -> Object:

@@ -1,24 +1,21 @@
 """What a patch that does not fit is answered: upstream tells patches apart from whole objects, in words of its own.
 
 Rules and texts: kube-apiserver `endpoints/handlers/patch.go` (applyPatchToObject and its sisters), the unstructured
-converter of apimachinery, which reads what a strategic merge patch leaves, and structured-merge-diff's `typed` and
-`schema` packages, which read what is applied on the server's side.
+converter of apimachinery, which reads what a strategic merge patch leaves. What is wrong with an applied configuration
+is in `typed_config.py`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from apiserver.verbs.decode import Undecodable
+from apiserver.verbs.typed_config import go_text
 from machinery.client.api import PatchType
 from machinery.errors import ApiError, FieldError, invalid
 from machinery.objects.gvk import GVK, split_api_version
 from machinery.schema.decode import DecodeError
-from machinery.schema.model import Schema
 
 _NOTHING = GVK("", "", "")
 _GO_KINDS = {bool: "bool", int: "int64", float: "float64", str: "string"}
@@ -56,21 +53,6 @@ def _unconvertible(error: DecodeError) -> str:
     return f"cannot restore struct from: {kind}"
 
 
-def go_text(value: Any) -> str:
-    """A JSON value as Go's `%+v` prints it: `map[a:1 b:[x y]]`, keys in order."""
-    match value:
-        case dict():
-            return f"map[{' '.join(f'{key}:{go_text(value[key])}' for key in sorted(value))}]"
-        case list():
-            return f"[{' '.join(map(go_text, value))}]"
-        case str():
-            return value
-        case None:
-            return "<nil>"
-        case _:
-            return orjson.dumps(value).decode()
-
-
 def untyped(config: dict[str, Any], why: Sequence[str]) -> ApiError:
     """The answer to an applied configuration that does not follow the schema, whatever fieldValidation says.
 
@@ -80,39 +62,3 @@ def untyped(config: dict[str, Any], why: Sequence[str]) -> ApiError:
     what = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {group}/{version}, Kind={config['kind']}"
     said = why[0] if len(why) == 1 else "errors:\n" + "\n".join(f"  {each}" for each in why)
     return ApiError(f"failed to create typed patch object ({what}): {said}", code=500, reason="")
-
-
-def not_of_its_type(error: DecodeError) -> str:
-    """A wrong type, as structured-merge-diff words it."""
-    value, wanted = error.value, error.go_type
-    kind = _GO_KINDS.get(type(value), "map[string]interface {}" if isinstance(value, dict) else "[]interface {}")
-    if wanted in ("int32", "int64", "float64"):
-        expected = f"numeric (int or float), got {kind}"
-    elif wanted == "string":
-        expected = f"string, got &value.valueUnstructured{{Value:{go_text(value)}}}"
-    elif wanted:
-        expected = "list" if wanted.startswith("[]") else "boolean" if wanted == "bool" else "map"
-        expected += f", got &{{{go_text(value)}}}"
-    else:
-        return str(error)
-    return f".{error.dotted}: expected {expected}"
-
-
-def shown(schema: Schema, config: Any, path: str) -> str:
-    """A field's path as structured-merge-diff prints it: items of keyed lists by their keys, not by their place."""
-    text, at, node = "", config, schema
-    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
-        if name:
-            text += f".{name}"
-            at = at.get(name) if isinstance(at, dict) else None
-            inner = node.child(name)
-        else:
-            at = at[int(index)] if isinstance(at, list) else None
-            item = at if isinstance(at, dict) else {}
-            keys = [f"{key}={orjson.dumps(item[key]).decode()}" for key in node.map_keys if key in item]
-            text += f"[{','.join(keys) or index}]"
-            inner = node.items
-        if inner is None:
-            continue
-        node = inner
-    return text

@@ -134,12 +134,13 @@ def items_by_element(schema: Schema | None, items: list[Any]) -> dict[str, Any] 
     for item in items:
         if not isinstance(item, dict):
             return None
-        keys = {key: item.get(key, _key_default(schema, key)) for key in schema.map_keys}
+        keys = {key: item.get(key, key_default(schema, key)) for key in schema.map_keys}
         named[fieldset.item_by_keys({key: value for key, value in keys.items() if value is not None})] = item
     return named if len(named) == len(items) else None
 
 
-def _key_default(schema: Schema, key: str) -> Any:
+def key_default(schema: Schema, key: str) -> Any:
+    """What a key of a list's items is when an item does not have it; None when it must."""
     items = schema.items
     field = items.field(key) if items else None
     return field.raw.get("default", _KEY_DEFAULTS.get(key)) if field else None

@@ -7,6 +7,7 @@ optional lists and maps. Quantities and times get their canonical text. Works in
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from machinery.objects import quantity, timefmt
@@ -15,6 +16,7 @@ from machinery.schema.model import Schema
 _JSON_SCHEMA = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 _OR_SCHEMA = ("JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrStringArray")
 """A schema, or something else that the packed definitions cannot tell."""
+_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 _INT_BITS = {"int32": 31, "int64": 63, "": 63}
 
 
@@ -54,6 +56,8 @@ class _Walk:
             case "string":
                 if not isinstance(value, str):
                     raise _mismatch(schema, value, struct, dotted)
+                if schema.format == "byte":
+                    _check_base64(value)
                 return _time(schema, value) if schema.is_time and value else value
             case "integer":
                 return _integer(schema, value, struct, dotted)
@@ -147,6 +151,38 @@ def _time(schema: Schema, value: str) -> str:
     except ValueError as error:
         raise DecodeError(str(error)) from None
     return timefmt.format_micro(moment) if schema.struct_name == "MicroTime" else timefmt.format(moment)
+
+
+def _check_base64(value: str) -> None:
+    try:
+        base64.b64decode(value, validate=True)
+    except ValueError:
+        at = _corrupt(value)
+        if at >= 0:
+            raise DecodeError(f"illegal base64 data at input byte {at}") from None
+
+
+def _corrupt(value: str) -> int:
+    """Where Go finds a text not to be base64; -1 for one that it takes (line breaks count for nothing)."""
+    digits = 0
+    for at, character in enumerate(value):
+        if character in "\r\n":
+            continue
+        if character == "=":
+            rest = [(index, each) for index, each in enumerate(value[at:], at) if each not in "\r\n"]
+            wanted = 4 - digits % 4
+            if wanted > 2:
+                return at
+            for number, (index, each) in enumerate(rest):
+                if number == wanted:
+                    return index
+                if each != "=":
+                    return index - 1
+            return -1 if len(rest) == wanted else len(value)
+        if character not in _BASE64:
+            return at
+        digits += 1
+    return len(value) - digits % 4 if digits % 4 else -1
 
 
 def _quantity(value: Any) -> str:

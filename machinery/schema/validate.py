@@ -25,13 +25,18 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
     "array": lambda value: isinstance(value, list),
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
-    "integer": lambda value: (
-        not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, float) and value.is_integer()))
-    ),
+    "integer": lambda value: not isinstance(value, bool) and _is_integer(value),
     "number": lambda value: not isinstance(value, bool) and isinstance(value, int | float),
     "int-or-string": lambda value: not isinstance(value, bool) and isinstance(value, int | str),
     "": lambda value: True,
 }
+
+
+def _is_integer(value: Any) -> bool:
+    """A number of 64 bits, or one with a fraction of zero that is exact."""
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return isinstance(value, float) and value.is_integer() and abs(value) < 2**53
 
 
 def validate(schema: Schema, value: Any, path: str = "") -> list[FieldError]:
@@ -206,8 +211,10 @@ def _kind(value: Any) -> str:
     match value:
         case bool():
             return "boolean"
-        case int():
+        case int() if _is_integer(value):
             return "integer"
+        case int():
+            return "number"
         case float():
             return "number"
         case str():

@@ -250,6 +250,29 @@ REFUSED: dict[str, tuple[str, str, bytes, int, str]] = {
         "PATCH", "apply-patch+yaml", b"{apiVersion: v1, kind: ConfigMap, metadata: {name: a, managedFields: []}}", 400,
         "metadata.managedFields must be nil",
     ),
+    "no base64": (
+        "PUT", "json", b'{"metadata": {"name": "a"}, "binaryData": {"k": "YQ==!"}}', 400,
+        'ConfigMap in version "v1" cannot be handled as a ConfigMap: illegal base64 data at input byte 4',
+    ),
+    "an apply of wrong types and unknown fields": (
+        "PATCH", "apply-patch+yaml",
+        b"{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {k: 5}, foo: 1, immutable: 'x'}", 500,
+        "failed to create typed patch object (/a; /v1, Kind=ConfigMap): errors:\n"
+        "  .data.k: expected string, got &value.valueUnstructured{Value:5}\n"
+        "  .foo: field not declared in schema\n"
+        "  .immutable: expected boolean, got &{x}",
+    ),
+    "an apply of an item without its key": (
+        "PATCH", "apply-patch+yaml",
+        b"{apiVersion: v1, kind: ConfigMap, metadata: {name: a, ownerReferences: [{kind: x}]}}", 500,
+        '.metadata.ownerReferences: element 0: associative list with keys has an element that omits key field "uid" (and '
+        "doesn't have default value)",
+    ),
+    "an apply of one item twice": (
+        "PATCH", "apply-patch+yaml",
+        b"{apiVersion: v1, kind: ConfigMap, metadata: {name: a, finalizers: [a/b, a/b]}}", 500,
+        '.metadata.finalizers: duplicate entries for key [="a/b"]',
+    ),
     "a time of deletion": (
         "PUT", "json", b'{"metadata": {"name": "a", "deletionTimestamp": "2020-01-01T00:00:00Z"}}', 422,
         'metadata.deletionTimestamp: Invalid value: "2020-01-01T00:00:00Z": field is immutable',
@@ -303,3 +326,12 @@ async def test_what_an_update_leaves_out_or_says_of_times(world: World) -> None:
     changed = orjson.loads(answer)["metadata"]
     assert (changed["creationTimestamp"], changed["uid"]) == (made["creationTimestamp"], made["uid"])
     assert "generateName" not in changed  # it is the writer's, as labels are
+
+
+async def test_a_scale_of_another_type(world: World) -> None:
+    await world.raw("POST", DEPLOYMENTS, data=JSON)
+    headers = {"Content-Type": "application/merge-patch+json"}
+    body = b'{"spec": {"replicas": "x"}}'
+    code, reason, message = await world.status("PATCH", f"{DEPLOYMENTS}/web/scale", data=body, headers=headers)
+    assert (code, reason) == (422, "Invalid")
+    assert message.endswith("json: cannot unmarshal string into Go struct field ScaleSpec.spec.replicas of type int32")

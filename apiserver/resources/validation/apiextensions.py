@@ -121,8 +121,10 @@ def _stored_versions(obj: Object) -> Errors:
 
 def _names(names: Mapping[str, Any]) -> Errors:
     errors: Errors = []
-    for key in ("plural", "singular", "kind", "listKind"):
-        errors += required(f"spec.names.{key}", names.get(key), lambda value: is_dns_1035_label(value.lower()))
+    for key in ("plural", "singular"):
+        errors += required(f"spec.names.{key}", names.get(key), is_dns_1035_label)
+    for key in ("kind", "listKind"):
+        errors += required(f"spec.names.{key}", names.get(key), _mixed_case)
     for key in ("shortNames", "categories"):
         for at, value in indexed(f"spec.names.{key}", names.get(key)):
             errors += text(at, value, is_dns_1035_label)
@@ -131,6 +133,11 @@ def _names(names: Mapping[str, Any]) -> Errors:
             FieldError.invalid("spec.names.listKind", names["listKind"], "kind and listKind may not be the same")
         )
     return errors
+
+
+def _mixed_case(value: str) -> list[str]:
+    problems = is_dns_1035_label(value.lower())
+    return [f"may have mixed case, but should otherwise match: {problem}" for problem in problems]
 
 
 def _versions(versions: list[Object]) -> Errors:

@@ -131,3 +131,20 @@ def test_lookup_by_path() -> None:
     assert schema.at("spec.template.metadata.labels.any").type == "string"
     assert schema.at("spec.nothing") is None
     assert schema.at("") is schema
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [("YQ==", -1), ("", -1), ("YWJj", -1), ("YW\nJj", -1), ("!!", 0), ("YQ", 0), ("YWJjYQ", 4), ("YQ=", 3), ("YQ==x", 4),
+     ("YQ=x", 2), ("Y===", 1), ("a b=", 1)],
+)  # fmt: skip
+def test_base64(text: str, at: int) -> None:
+    secret = {"data": {"k": text}}
+    schema = builtin()["io.k8s.api.core.v1.Secret"]
+    if at < 0:
+        decode(schema, secret)
+        assert secret["data"]["k"] == text
+        return
+    with pytest.raises(DecodeError) as caught:
+        decode(schema, secret)
+    assert str(caught.value) == f"illegal base64 data at input byte {at}"
