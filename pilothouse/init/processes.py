@@ -13,6 +13,7 @@ import pathlib
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from actors import Actor
 
@@ -55,7 +56,7 @@ class Process(Actor):
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                preexec_fn=_end_with_parent,
+                preexec_fn=partial(_end_with_parent, os.getpid()),
             )
         try:
             async with self.clock.timeout(self._start_seconds):
@@ -109,6 +110,8 @@ class Process(Actor):
         return f"{lines[-1] if lines else 'it said nothing'} (its log: {log})"
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it died before the kernel was told
+        os._exit(1)
     os.setpgid(0, 0)  # a Ctrl-C at the terminal is for the parent, which ends its children in order

@@ -121,6 +121,31 @@ def test_a_run_that_is_killed_is_finished_by_the_next(tmp_path: pathlib.Path, at
         assert (control.config_dir / "pki" / "ca.crt").read_bytes() == authority
 
 
+@pytest.mark.parametrize("at", ["Discovering the cluster", "Asking for a certificate", 'Wrote "kubelet.conf"'])
+def test_a_join_that_is_killed_is_finished_by_the_next(joining: Joining, at: str) -> None:
+    name = f"killed-{len(at)}"
+    node = Host(name, joining.directory / name, "127.0.0.1")
+    with node.join(joining.command, "fake") as agent:
+        agent.until(at, seconds=60)
+        os.kill(agent.pid, signal.SIGKILL)
+    with node.join(joining.command, "fake") as agent:
+        agent.until("has joined the cluster", seconds=60)
+
+
+def test_the_processes_see_their_certificates_renewed(tmp_path: pathlib.Path) -> None:
+    control = host(tmp_path, "control")
+    logs = control.directory / "var" / "log"
+    with control.init() as running:
+        up(running)
+        for name in ("scheduler", "controller-manager", "apiserver-etcd-client", "etcd/server"):
+            (control.config_dir / "pki" / f"{name}.crt").unlink()
+        assert control.init_phase("certs").count("Generated") == 4
+        for component in ("scheduler", "controllermgr", "apiserver"):
+            with control.start("tail", "--lines=+1", "--follow", str(logs / f"{component}.log")) as log:
+                log.until("client certificate renewed", seconds=60)
+        control.pilot("create", "configmap", "afterwards")
+
+
 def test_joining_with_a_hash_of_another_authority(joining: Joining) -> None:
     said = joining.refused("n", discovery_token_ca_cert_hash=f"sha256:{'0' * 64}")
     assert "cluster CA found in cluster-info ConfigMap is invalid" in said
