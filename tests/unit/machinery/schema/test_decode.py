@@ -135,8 +135,8 @@ def test_lookup_by_path() -> None:
 
 @pytest.mark.parametrize(
     ("text", "at"),
-    [("YQ==", -1), ("", -1), ("YWJj", -1), ("YW\nJj", -1), ("!!", 0), ("YQ", 0), ("YWJjYQ", 4), ("YQ=", 3), ("YQ==x", 4),
-     ("YQ=x", 2), ("Y===", 1), ("a b=", 1)],
+    [("YQ==", -1), ("", -1), ("YWJj", -1), ("YW\nJj", -1), ("!!", 0), ("YQ", 0), ("YWJjYQ", 4), ("YQ=", 3),
+     ("YQ==x", 4), ("YQ=x", 2), ("Y===", 1), ("a b=", 1)],
 )  # fmt: skip
 def test_base64(text: str, at: int) -> None:
     secret = {"data": {"k": text}}
