@@ -56,7 +56,7 @@ class Credentials:
             authority.pair.save(directory, "ca")
 
         def issued(name: str, make: KeyPair | None, common_name: str, **options: object) -> KeyPair:
-            if make is not None and pki.expires(make.certificate) > now:
+            if make is not None and make.fits() and not pki.renewal_due(make.certificate, now=now):
                 return make
             pair = authority.issue(common_name, now=now, **options)  # type: ignore[arg-type]  # passed on as they came
             pair.save(directory, name)
