@@ -152,6 +152,9 @@ def _compare_members(pairs: dict[str, tuple[Schema | None, Any, Any]]) -> Compar
     for element, (schema, before, after) in pairs.items():
         if before is after or (isinstance(before, dict | list) and before == after):
             continue  # most of an object stays as it is, and comparing dicts is cheaper than walking them
+        if before is None and not isinstance(after, dict | list):
+            changed[element] = EMPTY  # as below, sooner: of a new object this is nearly every field
+            continue
         below = compare(schema, before, after)
         is_item = not element.startswith("f:")
         if below.changed:
