@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import format_datetime
 from uuid import uuid4
 
 from aiohttp import web
@@ -38,6 +40,8 @@ from machinery.objects import timefmt
 
 log = logging.getLogger(__name__)
 
+_HASHED = "/openapi/v3/"
+"""Documents below it have addresses that name their content, in `?hash=`."""
 _BROWSERS = ("curl/", "Wget/", "Mozilla/")
 _VERBS = {"get": "GET", "list": "LIST", "watch": "WATCH", "create": "POST", "update": "PUT", "patch": "PATCH"}
 _DOCUMENT = Series("GET", "", "", "", "", "")
@@ -113,7 +117,7 @@ class RestHandler:
         user = await self._served.authenticator.authenticate(credentials_of(request))
         path = parse(request.rel_url.raw_path)
         if path is None:
-            return await self._document(request, user, reply)
+            return await self._document(request, params, user, reply)
         spec = resource.find(self._served.resources, path)
         if spec is None:
             resource.refuse_unknown(self._served.authorizer, request, path, params, user)
@@ -131,7 +135,7 @@ class RestHandler:
             except TimeoutError:
                 raise Timeout("Timeout: request did not complete within the allotted timeout") from None
 
-    async def _document(self, request: web.BaseRequest, user: UserInfo, reply: Reply) -> web.Response:
+    async def _document(self, request: web.BaseRequest, params: Query, user: UserInfo, reply: Reply) -> web.Response:
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed("the server does not allow this method on the requested resource")
         try:
@@ -143,7 +147,16 @@ class RestHandler:
             )
         except NotFound:
             return reply.not_found()
-        if document.etag:
+        if document.etag and request.rel_url.raw_path.startswith(_HASHED) and (hashed := query.first(params, "hash")):
+            if hashed != document.etag:
+                reply.headers["Location"] = f"{request.rel_url.raw_path}?hash={document.etag}"
+                return web.Response(status=301, headers=reply.headers)
+            # What is at this address never changes.
+            expires = format_datetime(self._served.clock.now() + timedelta(days=365), usegmt=True)
+            reply.headers.update(
+                {"Cache-Control": "public, immutable", "Expires": expires, "ETag": f'"{document.etag}"'}
+            )
+        elif document.etag:
             reply.headers["ETag"] = f'"{document.etag}"'
             reply.headers["Cache-Control"] = "public"
         if document.vary:

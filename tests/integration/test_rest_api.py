@@ -286,6 +286,19 @@ async def test_documents_are_remembered_by_their_tag(world: World) -> None:
     assert (response.status, body) == (304, b"")
 
 
+async def test_an_address_with_a_hash_has_one_content_for_ever(world: World) -> None:
+    _, body = await world.raw("GET", "/openapi/v3")
+    path = orjson.loads(body)["paths"]["apis/apps/v1"]["serverRelativeURL"]
+    response, _ = await world.raw("GET", path)
+    assert response.headers["Cache-Control"] == "public, immutable"
+    assert response.headers["Expires"].endswith("GMT")
+    assert response.headers["ETag"].strip('"') == path.partition("hash=")[2]
+    response, _ = await world.raw("GET", f"{path.partition('=')[0]}=OLD", allow_redirects=False)
+    assert (response.status, response.headers["Location"]) == (301, path)
+    response, _ = await world.raw("GET", path.partition("?")[0])
+    assert response.headers["Cache-Control"] == "public"
+
+
 async def test_health_and_metrics_are_served(world: World) -> None:
     assert await world.client.document("/readyz") == b"ok"
     assert b"[+]etcd ok" in await world.client.document("/livez?verbose") or b"etcd" in await world.client.document(

@@ -162,7 +162,7 @@ COMMANDS = {
     ),
     "get cm --field-selector data.a=1": (
         'Error from server (BadRequest): Unable to find "/v1, Resource=configmaps" that match label selector "", field '
-        'selector "data.a=1": field label not supported: data.a'
+        'selector "data.a=1": "data.a" is not a known field selector: only "metadata.name", "metadata.namespace"'
     ),
     "scale deploy nope --replicas=1": 'error: no objects passed to scale deployments.apps "nope" not found',
     "label cm c a=b!": (

@@ -159,7 +159,7 @@ async def test_definitions_that_make_no_sense(kubectl: Kubectl) -> None:
     said = await kubectl.fails("create", "-f", "-", stdin=text.replace("name: crontabs.bad", "name: other.bad"))
     assert 'metadata.name: Invalid value: "other.bad.example.com": must be spec.names.plural+"."+spec.group' in said
     said = await kubectl.fails("create", "-f", "-", stdin=text.replace("        type: object\n", "", 1))
-    assert "spec.versions[0].schema.openAPIV3Schema.type: Required value: must not be empty at the root" in said
+    assert "spec.validation.openAPIV3Schema.type: Required value: must not be empty at the root" in said
 
 
 async def test_rules_that_are_not_evaluated_are_warned_of(cluster: Cluster, kubectl: Kubectl) -> None:
