@@ -9,6 +9,7 @@ Importing this module imports aiohttp, which takes a quarter of a second: do so 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from typing import Any
@@ -18,6 +19,7 @@ from aiohttp import web
 from actors import Actor
 from apiserver.rest.config import RestConfig
 from apiserver.rest.handler import RestHandler, Served
+from apiserver.rest.http_log import HttpLog
 from machinery.pki.tls import load_chain, server_context
 
 _LINE = 64 * 1024
@@ -61,6 +63,8 @@ class RestServer(Actor):
             request_factory=make_request,
             handler_cancellation=True,
             access_log=None,
+            logger=HttpLog(logging.getLogger(__name__)),
+            auto_decompress=False,  # upstream takes no compressed bodies
             keepalive_timeout=config.idle_seconds,
             max_line_size=_LINE,
             max_field_size=_LINE,

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
 import orjson
 import pytest
 
+from machinery.pki.tls import client_context
 from tests.support.rest import World
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
@@ -335,3 +337,25 @@ async def test_a_scale_of_another_type(world: World) -> None:
     code, reason, message = await world.status("PATCH", f"{DEPLOYMENTS}/web/scale", data=body, headers=headers)
     assert (code, reason) == (422, "Invalid")
     assert message.endswith("json: cannot unmarshal string into Go struct field ScaleSpec.spec.replicas of type int32")
+
+
+BROKEN = {
+    "a length that is no number": b"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n{}",
+    "no method": b"FOO {path} HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a broken chunk": b"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "compressed": b"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n!!",
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+async def test_what_is_hardly_http_is_refused_and_no_error_of_ours(
+    world: World, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    pair = world.server.certificate("admin", "system:masters")
+    context = client_context(ca=world.server.authority.pair.certificate, certificate=pair.certificate, key=pair.key)
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.server.server.rest_port, ssl=context)
+    writer.write(BROKEN[what].replace(b"{path}", MAPS.encode()))
+    assert b" 400 " in await asyncio.wait_for(reader.readline(), 10)
+    writer.close()
+    await world.client.document("/version")
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
