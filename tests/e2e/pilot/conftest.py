@@ -1,6 +1,9 @@
 """`pilot` as a user runs it: a process for every call, one detached cluster of two nodes for all tests.
 
-Each file of tests has a namespace of its own there (`here`), and most begin with a deployment that runs (`web`)."""
+Each file of tests has a namespace of its own there (`here`), and many begin with a deployment that runs (`web`). The
+processes are forks of one that has done the imports (`tests/support/forks.py`); what goes on while a test looks is a
+process like any other (`streaming`).
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.forks import Forks
 from tests.support.kubectl import WHY_NOT, newest
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -81,12 +85,12 @@ class Stream:
 class Pilot:
     """The command with its own kubeconfig and home, both below `directory`."""
 
+    forks: Forks
     directory: pathlib.Path
-    file: str = "kubeconfig"
 
     @property
     def kubeconfig(self) -> pathlib.Path:
-        return self.directory / self.file
+        return self.directory / "kubeconfig"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -95,18 +99,12 @@ class Pilot:
 
     def run(self, *words: str, stdin: str = "", **environment: str) -> Result:
         """Run it to its end, however it ends; a traceback is a failure wherever it is."""
-        done = subprocess.run(
-            [sys.executable, "-m", "cli", *words],
-            input=stdin,
-            env={**self.environment, **environment},
-            cwd=self.directory,
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=60,
+        done = self.forks.run(
+            words, stdin=stdin, env={**self.environment, **environment}, cwd=str(self.directory), timeout=60
         )
-        assert "Traceback" not in done.stdout + done.stderr, f"pilot {' '.join(words)}\n{done.stdout}{done.stderr}"
-        return Result(done.returncode, done.stdout, done.stderr)
+        result = Result(*done)
+        assert "Traceback" not in result.out + result.err, f"pilot {' '.join(words)}\n{result.out}{result.err}"
+        return result
 
     def __call__(self, *words: str, stdin: str = "", **environment: str) -> str:
         """Run a command that must succeed; what it printed."""
@@ -163,7 +161,7 @@ class Pilot:
         directory = self.directory / namespace
         directory.mkdir()
         (directory / "kubeconfig").write_text(yaml.safe_dump(config))
-        return Pilot(directory)
+        return Pilot(self.forks, directory)
 
     def json(self, *words: str) -> dict[str, Any]:
         """The object that `pilot get ... -o json` prints."""
@@ -172,9 +170,16 @@ class Pilot:
 
 
 @pytest.fixture(scope="session")
-def pilot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pilot]:
+def forks() -> Iterator[Forks]:
+    forks = Forks(str(ROOT))
+    yield forks
+    forks.close()
+
+
+@pytest.fixture(scope="session")
+def pilot(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pilot]:
     """With a cluster called "main" of two nodes, which is the current context."""
-    pilot = Pilot(tmp_path_factory.mktemp("pilot"))
+    pilot = Pilot(forks, tmp_path_factory.mktemp("pilot"))
     pilot("up", "--name", "main", "--nodes", "2", "--detach")
     try:
         yield pilot
@@ -183,9 +188,9 @@ def pilot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pilot]:
 
 
 @pytest.fixture
-def alone(tmp_path: pathlib.Path) -> Pilot:
+def alone(forks: Forks, tmp_path: pathlib.Path) -> Pilot:
     """A home of its own, with no cluster."""
-    return Pilot(tmp_path)
+    return Pilot(forks, tmp_path)
 
 
 @pytest.fixture(scope="module")
