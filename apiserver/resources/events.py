@@ -58,7 +58,13 @@ ROWS = (
         "events",
         short=("ev",),
         columns=tuple(_reading_core(column) for column in columns.EVENT),
-        strategy=Rules(status=False, generation=False, create_on_update=True, validate=validation.event),
+        strategy=Rules(
+            status=False,
+            generation=False,
+            create_on_update=True,
+            validate=validation.event,
+            create=validation.new_event,
+        ),
         selectable={
             **{f"regarding.{field}": text("regarding", field) for field in _REGARDING},
             "reason": text("reason"),

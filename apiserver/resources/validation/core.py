@@ -13,9 +13,12 @@ from apiserver.resources.validation.apps import MISMATCH
 from apiserver.resources.validation.checks import Errors, not_negatives, required, text
 from apiserver.resources.validation.pods import template
 from machinery.errors import FieldError
-from machinery.objects.names import is_config_key, is_dns_subdomain
+from machinery.objects.names import is_config_key, is_dns_subdomain, is_label_key
 
 Object = dict[str, Any]
+
+_NOTE, _WORD, _INSTANCE = 1024, 128, 128
+"""How long the texts of an event may be."""
 
 DATA_BYTES = 1024 * 1024
 """How much a ConfigMap or Secret may hold."""
@@ -106,15 +109,40 @@ def pod_template(obj: Object) -> Errors:
 
 
 def event(obj: Object) -> Errors:
-    """An event lives in the namespace of what it is about; that of a cluster-wide object lives in `default`."""
+    """An event lives in the namespace of what it is about; that of a cluster-wide object lives in `default`.
+
+    One that has an eventTime, as those of the newer kind do, also says who did what."""
     about = obj.get("involvedObject") or obj.get("regarding") or {}
-    field = "involvedObject" if "involvedObject" in obj else "regarding"
     home, namespace = about.get("namespace") or "", (obj.get("metadata") or {}).get("namespace") or ""
-    if home and home != namespace:
-        return [FieldError.invalid(f"{field}.namespace", home, "does not match event.namespace")]
-    if not home and namespace not in ("", "default", "kube-system"):
-        return [FieldError.invalid(f"{field}.namespace", home, "does not match event.namespace")]
-    return []
+    errors: Errors = []
+    if (home and home != namespace) or (not home and namespace not in ("", "default", "kube-system")):
+        errors.append(FieldError.invalid("involvedObject.namespace", home, "does not match event.namespace"))
+    if not obj.get("eventTime"):
+        return errors
+    controller = "reportingComponent" if "involvedObject" in obj else "reportingController"
+    errors += required(controller, obj.get(controller), is_label_key)
+    errors += required("reportingInstance", obj.get("reportingInstance"))
+    if len(obj.get("reportingInstance") or "") > _INSTANCE:
+        errors.append(FieldError.invalid("reportingInstance", "", f"can have at most {_INSTANCE} characters"))
+    for field, limit in (("action", _WORD), ("reason", _WORD)):
+        errors += required(field, obj.get(field))
+        if len(obj.get(field) or "") > limit:
+            errors.append(FieldError.invalid(field, "", f"can have at most {limit} characters"))
+    if len(obj.get("note") or obj.get("message") or "") > _NOTE:
+        errors.append(FieldError.invalid("message", "", f"can have at most {_NOTE} characters"))
+    return errors
+
+
+def new_event(obj: Object) -> Errors:
+    """What the newer kind of event must have, and must not have any more, when it is made."""
+    errors = required("eventTime", obj.get("eventTime"))
+    if obj.get("type") not in ("Normal", "Warning"):
+        errors.append(FieldError.invalid("type", "", f"has invalid value: {obj.get('type') or ''}"))
+    for field, empty in (("FirstTimestamp", None), ("LastTimestamp", None), ("Count", 0), ("Source", {})):
+        value = obj.get(f"deprecated{field}")
+        if value not in (None, empty):
+            errors.append(FieldError.invalid(f"deprecated{field}", value, "needs to be unset"))
+    return errors
 
 
 def binding(obj: Object) -> Errors:
