@@ -49,6 +49,18 @@ class NamespaceStrategy(Strategy):
         for key in ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
             keep(obj["metadata"], old["metadata"], key)
 
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        phase = (obj.get("status") or {}).get("phase") or ""
+        ending = bool(obj["metadata"].get("deletionTimestamp"))
+        if phase == ("Terminating" if ending else "Active"):
+            return []
+        only = (
+            "'Terminating' if `deletionTimestamp` is not empty"
+            if ending
+            else "'Active' if `deletionTimestamp` is empty"
+        )
+        return [FieldError.invalid("status.Phase", phase, f"may only be {only}")]
+
     def validate_subresource(self, subresource: str, obj: Object, old: Object) -> list[FieldError]:
         finalizers = (obj.get("spec") or {}).get("finalizers") or []
         return [

@@ -23,7 +23,7 @@ def credentials_of(request: web.BaseRequest) -> Credentials:
     scheme, _, token = authorization.partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else ""
     impersonate = None
-    if any(name.lower().startswith(_IMPERSONATE) for name in headers):
+    if any(value and name.lower().startswith(_IMPERSONATE) for name, value in headers.items()):
         impersonate = impersonation(headers.items())
     return Credentials(peer_of(request.transport), bearer, impersonate)
 

@@ -44,7 +44,7 @@ def decode(text: str) -> ContinueToken:
     version, revision, start = document.get("v") or "", document.get("rv"), document.get("start")
     if version != _VERSION:
         raise _invalid(f'server does not recognize this encoded version "{version}"')
-    if not isinstance(revision, int) or not revision:
+    if not isinstance(revision, int) or isinstance(revision, bool) or not revision or revision >= 2**63:
         raise _invalid(f"incorrect encoded start resourceVersion (version {_VERSION})")
     if not isinstance(start, str) or not start.endswith("\u0000"):
         raise _invalid(f"encoded start key empty (version {_VERSION})")

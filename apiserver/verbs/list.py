@@ -118,7 +118,7 @@ async def _page_from_store(
     whole, prefix = prefix_of(spec.storage), prefix_of(spec.storage, selection.namespace)
     start = whole + token.after.encode() + b"\0" if token.after else prefix
     if not start.startswith(prefix):
-        raise BadRequest("continue key is not valid: it is of another list")
+        raise BadRequest("invalid continue token: continue key is not valid: it is of another list")
     found: list[Entry] = []
     revision = token.revision or 0
     while True:

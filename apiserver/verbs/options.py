@@ -107,7 +107,11 @@ def parse_version(text: str) -> int:
         raise BadRequest(
             f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
         )
-    return int(text)
+    version = int(text)
+    if version >= 2**64:
+        why = f'strconv.ParseUint: parsing "{text}": value out of range'
+        raise BadRequest(f'resourceVersion: Invalid value: "{text}": {why}')
+    return min(version, 2**63 - 1)  # as far as the store counts, which is as good as never
 
 
 def _forbidden_match(message: str) -> FieldError:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a line is one message, as upstream words it
 """What a request asks, over REST: its query, its path, and who asks it."""
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ QUERIES = {
         400,
         'resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax',
     ),
-}
+    "resourceVersion=18446744073709551616": (400, 'resourceVersion: Invalid value: "18446744073709551616": strconv.ParseUint: parsing "18446744073709551616": value out of range'),
+    "resourceVersion=9223372036854775808&resourceVersionMatch=Exact": (504, "Too large resource version"),
+    "continue=eyJ2IjogIm1ldGEuazhzLmlvL3YxIiwgInJ2IjogOTIyMzM3MjAzNjg1NDc3NTgwOCwgInN0YXJ0IjogImEAIn0": (400, "invalid continue token: continue key is not valid:"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -95,3 +99,15 @@ async def test_owners_that_come_twice_are_kept_once(world: World) -> None:
     response, answer = await world.raw("PATCH", f"{MAPS}/a", data=orjson.dumps(twice), headers=headers)
     assert orjson.loads(answer)["metadata"]["ownerReferences"] == [owner, other]
     assert "after mutating admission happens" in response.headers["Warning"]
+
+
+async def test_an_empty_impersonation_is_none(world: World) -> None:
+    response, _ = await world.raw("GET", MAPS, headers={"Impersonate-User": ""})
+    assert response.status == 200
+
+
+async def test_the_phase_of_a_namespace_follows_its_deletion(world: World) -> None:
+    body = orjson.dumps({"metadata": {"name": "default"}, "status": {"phase": "Terminating"}})
+    code, reason, message = await world.status("PUT", "/api/v1/namespaces/default/status", data=body)
+    assert (code, reason) == (422, "Invalid")
+    assert message.endswith("may only be 'Active' if `deletionTimestamp` is empty")
