@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from cli.describe import pods
-from cli.describe.text import Text
+from cli.describe.text import Text, moment
 from machinery.objects import selectors
 
 Object = Mapping[str, Any]
@@ -37,7 +37,12 @@ def conditions(text: Text, status: Object, *columns: str) -> None:
         text.head("Conditions")
         header = ["Type", "Status", *columns]
         keys = ["type", "status", *(name[:1].lower() + name[1:] for name in columns)]
-        text.table(header, [[each.get(key, "") for key in keys] for each in listed])
+        text.table(header, [[_cell(each, key) for key in keys] for each in listed])
+
+
+def _cell(condition: Object, key: str) -> str:
+    value = str(condition.get(key) or "")
+    return moment(value) if key.endswith("Time") else value
 
 
 def selector(text: Text, value: Object | None) -> None:
@@ -47,7 +52,7 @@ def selector(text: Text, value: Object | None) -> None:
 def deployment(text: Text, obj: Object, now: datetime) -> None:
     spec, status = obj["spec"], obj.get("status") or {}
     metadata(text, obj)
-    text.field("CreationTimestamp", obj["metadata"]["creationTimestamp"])
+    text.field("CreationTimestamp", moment(obj["metadata"]["creationTimestamp"]))
     selector(text, spec.get("selector"))
     text.field(
         "Replicas",
@@ -80,7 +85,7 @@ def replica_set(text: Text, obj: Object, now: datetime) -> None:
 def stateful_set(text: Text, obj: Object, now: datetime) -> None:
     spec, status = obj["spec"], obj.get("status") or {}
     metadata(text, obj)
-    text.field("CreationTimestamp", obj["metadata"]["creationTimestamp"])
+    text.field("CreationTimestamp", moment(obj["metadata"]["creationTimestamp"]))
     selector(text, spec.get("selector"))
     text.field("Replicas", f"{spec.get('replicas', 1)} desired | {status.get('replicas', 0)} total")
     strategy = spec.get("updateStrategy") or {}
@@ -120,7 +125,7 @@ def job(text: Text, obj: Object, now: datetime) -> None:
     text.field("Backoff Limit", spec.get("backoffLimit", 6))
     for label, key in (("Start Time", "startTime"), ("Completed At", "completionTime")):
         if status.get(key):
-            text.field(label, status[key])
+            text.field(label, moment(status[key]))
     text.field(
         "Pods Statuses",
         f"{status.get('active', 0)} Active ({status.get('ready', 0)} Ready) / {status.get('succeeded', 0)} Succeeded "
@@ -176,7 +181,7 @@ def node(text: Text, obj: Object, now: datetime) -> None:
     text.field("Roles", ",".join(roles) or "<none>")
     text.pairs("Labels", labels)
     text.pairs("Annotations", obj["metadata"].get("annotations"), mark=": ")
-    text.field("CreationTimestamp", obj["metadata"]["creationTimestamp"])
+    text.field("CreationTimestamp", moment(obj["metadata"]["creationTimestamp"]))
     text.items("Taints", [_taint(each) for each in spec.get("taints") or ()])
     text.field("Unschedulable", str(bool(spec.get("unschedulable"))).lower())
     conditions(text, status, "LastHeartbeatTime", "LastTransitionTime", "Reason", "Message")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from cli.describe.text import Text
+from cli.describe.text import Text, moment
 
 Object = Mapping[str, Any]
 
@@ -22,7 +22,7 @@ def pod(text: Text, obj: Object, now: datetime) -> None:
     node, host = spec.get("nodeName"), status.get("hostIP")
     text.field("Node", f"{node}/{host or ''}" if node else "<none>")
     if status.get("startTime"):
-        text.field("Start Time", status["startTime"])
+        text.field("Start Time", moment(status["startTime"]))
     text.pairs("Labels", metadata.get("labels"))
     text.pairs("Annotations", metadata.get("annotations"), mark=": ")
     if metadata.get("deletionTimestamp"):
@@ -166,7 +166,7 @@ def _environment(text: Text, env: Sequence[Object], *, level: int) -> None:
 def _state(text: Text, label: str, state: Object, *, level: int) -> None:
     if "running" in state:
         text.field(label, "Running", level=level)
-        text.field("Started", state["running"].get("startedAt", ""), level=level + 1)
+        text.field("Started", moment(state["running"].get("startedAt") or ""), level=level + 1)
         return
     kind = "Terminated" if "terminated" in state else "Waiting"
     inner = state.get("terminated") or state.get("waiting") or {}
@@ -180,7 +180,7 @@ def _state(text: Text, label: str, state: Object, *, level: int) -> None:
         ("finishedAt", "Finished"),
     ):
         if key in inner:
-            text.field(name, inner[key], level=level + 1)
+            text.field(name, moment(inner[key]) if key.endswith("At") else inner[key], level=level + 1)
 
 
 def probe(spec: Object) -> str:

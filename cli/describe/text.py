@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from email.utils import format_datetime
 from typing import Any
 
+from machinery.objects import timefmt
+
 STEP = "  "
+
+
+def moment(text: str) -> str:
+    """A timestamp of the API as describers show it, in local time: `Mon, 23 Nov 2026 11:49:03 +0000`."""
+    return format_datetime(timefmt.parse(text).astimezone()) if text else ""
 
 
 class Text:

@@ -31,6 +31,7 @@ def test_node(here: Pilot) -> None:
     lines = _lines(here("describe", "node", "node-1"))
     for expected in ("Name: node-1", "Taints: <none>", "Unschedulable: false", "Addresses:", "Capacity:", "pods: 110"):
         assert expected in lines
+    assert any(line.startswith("CreationTimestamp: ") and "T" not in line.split(", ")[1] for line in lines)
     assert any(line.startswith("Ready True ") and "KubeletReady" in line for line in lines)
 
 
