@@ -29,15 +29,16 @@ class DefinitionStrategy(Rules):
 
     def prepare_create(self, context: RequestContext, obj: Object) -> None:
         super().prepare_create(context, obj)
-        stored = [version["name"] for version in obj["spec"].get("versions") or [] if version.get("storage")]
+        stored = [version.get("name") or "" for version in obj["spec"].get("versions") or [] if version.get("storage")]
         obj["status"] = {"storedVersions": stored}
 
     def prepare_update(self, context: RequestContext, obj: Object, old: Object) -> None:
         super().prepare_update(context, obj, old)
         stored = list((obj.get("status") or {}).get("storedVersions") or [])
         for version in obj["spec"].get("versions") or []:
-            if version.get("storage") and version["name"] not in stored:
-                obj["status"] = {**(obj.get("status") or {}), "storedVersions": [*stored, version["name"]]}
+            name = version.get("name") or ""
+            if version.get("storage") and name not in stored:
+                obj["status"] = {**(obj.get("status") or {}), "storedVersions": [*stored, name]}
 
     def validate_create(self, obj: Object) -> list[FieldError]:
         return super().validate_create(obj) + _schemas(obj, None)

@@ -359,3 +359,26 @@ async def test_what_is_hardly_http_is_refused_and_no_error_of_ours(
     writer.close()
     await world.client.document("/version")
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+SENSELESS: dict[str, tuple[str, Any, str]] = {
+    "a job's selector": (
+        "/apis/batch/v1/namespaces/default/jobs",
+        {"spec": {"selector": {"matchExpressions": [{"key": "a", "operator": "Like"}]}, "template": {"spec": {}}}},
+        'spec.selector.matchExpressions[0].operator: Invalid value: "Like": not a valid selector operator',
+    ),
+    "a version without a name": (
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+        {"spec": {"group": "a.b", "names": {"plural": "xs"}, "versions": [{"storage": True, "served": True}]}},
+        "spec.versions[0].name: Invalid value",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SENSELESS)
+async def test_objects_that_make_no_sense(world: World, what: str) -> None:
+    path, body, said = SENSELESS[what]
+    body = {"metadata": {"name": "xs.a.b"}, **body}
+    code, reason, message = await world.status("POST", path, data=orjson.dumps(body))
+    assert (code, reason) == (422, "Invalid")
+    assert said in message

@@ -38,9 +38,10 @@ def job(obj: Object) -> Errors:
     if spec.get("selector") is None:
         errors.append(FieldError.required("spec.selector"))
     else:
-        errors += label_selector("spec.selector", spec["selector"])
+        malformed = label_selector("spec.selector", spec["selector"])
+        errors += malformed
         labels = _template_labels(spec)
-        if not from_label_selector(spec["selector"]).matches(labels):
+        if not malformed and not from_label_selector(spec["selector"]).matches(labels):
             errors.append(FieldError.invalid("spec.template.metadata.labels", labels, MISMATCH))
     return errors
 
