@@ -136,7 +136,7 @@ def unrecognized(body: bytes, kind: GVK, why: str) -> BadRequest:
 
 def note_repeated(context: RequestContext, body: bytes, document: Any, *, prefix: str = "") -> None:
     """Keep in `context.misread` the keys that a JSON body has twice in one object; `document` is what it reads as."""
-    if context.misread or context.field_validation == "Ignore" or orjson.dumps(document) == body:
+    if context.misread or context.field_validation == "Ignore" or orjson.dumps(document) == body.rstrip():
         return  # nothing was left out
     context.misread = [f'{prefix}duplicate field "{path}"' for path in duplicate_keys(body.decode(errors="replace"))]
 
