@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from machinery.client.api import Object, PatchType
@@ -27,13 +28,24 @@ class Ranges:
         self._size = 1 << (cluster.max_prefixlen - prefix)
         self._count = 1 << (prefix - cluster.prefixlen)
         self._next = 0
+        self._taken: Counter[int] = Counter()
 
-    def free(self, used: Iterable[Network]) -> Network | None:
-        """A range that overlaps none of these; None when there is none left."""
-        taken = {index for each in used for index in self._indexes(each)}
-        if len(taken) >= self._count:
+    def take(self, each: Network) -> None:
+        """Nobody else gets what this covers; it may be of any size, and lie elsewhere."""
+        self._taken.update(self._indexes(each))
+
+    def release(self, each: Network) -> None:
+        """Undo a `take`."""
+        for index in self._indexes(each):
+            self._taken[index] -= 1
+            if not self._taken[index]:
+                del self._taken[index]
+
+    def free(self) -> Network | None:
+        """A range that overlaps nothing taken, not that of the answer before; None when there is none left."""
+        if len(self._taken) >= self._count:
             return None
-        while self._next % self._count in taken:
+        while self._next % self._count in self._taken:
             self._next += 1
         index = self._next % self._count
         self._next += 1
@@ -58,35 +70,50 @@ class NodeRanges:
         bits = {4: int(context.config["nodeCIDRMaskSize"]), 6: int(context.config["nodeCIDRMaskSizeIPv6"])}
         networks = [ipaddress.ip_network(text) for text in context.config["clusterCIDRs"]]
         self._ranges = [Ranges(each, bits[each.version]) for each in networks]
-        self._given: dict[str, Sequence[Network]] = {}  # what the cache may not show yet
+        self._held: dict[str, Sequence[Network]] = {}  # by node, what the cache does not show yet included
+        self._begun = False
 
     async def reconcile(self, key: str) -> Outcome:
+        if not self._ranges:
+            return DONE
+        if not self._begun:
+            self._begun = True
+            for each in self._nodes.values():
+                self._hold(meta.name(each), _shown(each))
         host = self._nodes.get(key)
         if host is None:
-            self._given.pop(key, None)
+            self._hold(key, ())
             return DONE
-        if node.pod_cidrs(host) or not self._ranges:
+        if shown := _shown(host):
+            self._hold(key, shown)
             return DONE
-        used = [*self._used(), *(each for given in self._given.values() for each in given)]
-        chosen = [ranges.free(used) for ranges in self._ranges]
-        if any(each is None for each in chosen):
+        held = self._held.get(key) or [found for ranges in self._ranges if (found := ranges.free()) is not None]
+        if len(held) < len(self._ranges):
             self._recorder.normal(host, "CIDRNotAvailable", f"Node {key} status is now: CIDRNotAvailable")
             return DONE
-        found = [each for each in chosen if each is not None]
-        self._given[key] = found
-        texts = [str(each) for each in found]
-        uid = meta.uid(host)
-        patch: Object = {"metadata": {"uid": uid}, "spec": {"podCIDR": texts[0], "podCIDRs": texts}}
+        self._hold(key, held)
+        texts = [str(each) for each in held]
+        patch: Object = {"metadata": {"uid": meta.uid(host)}, "spec": {"podCIDR": texts[0], "podCIDRs": texts}}
         try:
             await self._client.patch(NODES, key, patch, PatchType.STRATEGIC)
         except NotFound:
-            self._given.pop(key, None)
+            self._hold(key, ())
         return DONE
 
-    def _used(self) -> Iterable[Network]:
-        for host in self._nodes.values():
-            for text in node.pod_cidrs(host):
-                yield ipaddress.ip_network(text, strict=False)
+    def _hold(self, key: str, networks: Sequence[Network]) -> None:
+        for ranges in self._ranges:
+            for each in networks:
+                ranges.take(each)
+            for each in self._held.get(key, ()):
+                ranges.release(each)
+        if networks:
+            self._held[key] = networks
+        else:
+            self._held.pop(key, None)
+
+
+def _shown(host: Object) -> Sequence[Network]:
+    return [ipaddress.ip_network(text, strict=False) for text in node.pod_cidrs(host)]
 
 
 SPEC = ControllerSpec(

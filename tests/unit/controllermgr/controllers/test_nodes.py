@@ -5,13 +5,15 @@ from __future__ import annotations
 import ipaddress
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
 from controllermgr.controllers import nodelifecycle_plan as plan
-from controllermgr.controllers.nodeipam import Ranges
+from controllermgr.controllers.nodeipam import NodeRanges, Ranges
 from controllermgr.controllers.nodelifecycle_zones import Rates, State, Zones
 from controllermgr.controllers.tainteviction import seconds_left
+from machinery.informer.store import Store
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 STAMP = "2026-01-01T12:00:00Z"
@@ -191,23 +193,55 @@ def test_each_zone_has_a_pace_of_its_own_and_the_dead_stop_all() -> None:
     assert set(zones.states) == {"a", "c"}
 
 
+def network(text: str) -> Any:
+    return ipaddress.ip_network(text)
+
+
 def test_ranges_are_cut_in_turn_and_end() -> None:
-    ranges = Ranges(ipaddress.ip_network("10.244.0.0/22"), 24)
-    used: list[Any] = []
+    ranges = Ranges(network("10.244.0.0/22"), 24)
     for expected in ("10.244.0.0/24", "10.244.1.0/24", "10.244.2.0/24", "10.244.3.0/24"):
-        found = ranges.free(used)
+        found = ranges.free()
         assert str(found) == expected
-        used.append(found)
-    assert ranges.free(used) is None
-    assert str(ranges.free([used[0], used[2], used[3]])) == "10.244.1.0/24"
+        ranges.take(network(expected))
+    assert ranges.free() is None
+    ranges.release(network("10.244.1.0/24"))
+    assert str(ranges.free()) == "10.244.1.0/24"
 
 
 def test_ranges_of_another_size_or_network_are_counted_as_what_they_cover() -> None:
-    ranges = Ranges(ipaddress.ip_network("10.244.0.0/22"), 24)
-    used = [ipaddress.ip_network(text) for text in ("10.244.0.0/23", "10.244.2.128/25", "192.168.0.0/16", "fd00::/64")]
-    assert str(ranges.free(used)) == "10.244.3.0/24"
+    ranges = Ranges(network("10.244.0.0/22"), 24)
+    for text in ("10.244.0.0/23", "10.244.2.128/25", "192.168.0.0/16", "fd00::/64"):
+        ranges.take(network(text))
+    assert str(ranges.free()) == "10.244.3.0/24"
+    ranges.take(network("10.244.2.0/25"))
+    ranges.release(network("10.244.2.128/25"))
+    ranges.take(network("10.244.3.0/24"))
+    assert ranges.free() is None, "half of it is still somebody's"
 
 
 def test_a_range_must_fit() -> None:
     with pytest.raises(ValueError, match="does not fit"):
         Ranges(ipaddress.ip_network("10.244.0.0/24"), 16)
+
+
+async def test_a_node_that_the_cache_shows_late_is_given_the_same_range_again() -> None:
+    store = Store()
+    store.put({"metadata": {"name": "n", "uid": "u"}, "spec": {}})
+    client = AsyncMock()
+    context = Mock(
+        client=client,
+        informers=Mock(store=lambda resource: store),
+        config={"clusterCIDRs": ("10.244.0.0/16",), "nodeCIDRMaskSize": 24, "nodeCIDRMaskSizeIPv6": 64},
+    )
+    loop = NodeRanges(context)
+    await loop.reconcile("n")
+    await loop.reconcile("n")
+    first, second = (call.args[2]["spec"] for call in client.patch.await_args_list)
+    assert first == second == {"podCIDR": "10.244.0.0/24", "podCIDRs": ["10.244.0.0/24"]}
+    store.remove("n")
+    await loop.reconcile("n")
+    store.put({"metadata": {"name": "m", "uid": "v"}, "spec": {"podCIDR": "10.244.1.0/24"}})
+    await loop.reconcile("m")
+    store.put({"metadata": {"name": "o", "uid": "w"}, "spec": {}})
+    await loop.reconcile("o")
+    assert client.patch.await_args.args[2]["spec"]["podCIDR"] == "10.244.2.0/24"
