@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cli.flags import Flag, Kind, Parsed, switch
+from cli.flags import Flag, Kind, Parsed, shown, switch
 
 if TYPE_CHECKING:
     from cli.context import Session
@@ -78,16 +78,6 @@ def _flag_lines(flags: Sequence[Flag]) -> list[str]:
     lines = []
     for flag in sorted(flags, key=lambda flag: flag.name):
         short = f"-{flag.short}, " if flag.short else "    "
-        default = _shown(flag.default)
-        lines += [f"    {short}--{flag.name}={default}:", f"        {flag.help}"]
+        default = shown(flag)
+        lines += [f"    {short}--{flag.name}{'=' if default else ''}{default}:", f"        {flag.help}"]
     return lines
-
-
-def _shown(default: object) -> str:
-    if default is None:
-        return ""
-    if isinstance(default, bool):
-        return str(default).lower()
-    if isinstance(default, str):
-        return default or "''"
-    return str(default)

@@ -8,11 +8,14 @@ mix freely, `--watch=false` turns a switch off, `-oyaml`, `-o yaml` and `-o=yaml
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from cli.errors import UsageError
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 
 
 class Kind(enum.Enum):
@@ -174,15 +177,38 @@ def _value(flag: Flag, text: str) -> Any:
             except ValueError:
                 raise ValueError("must be an integer") from None
         case Kind.DURATION:
-            from machinery.objects import timefmt
-
-            return timefmt.parse_duration(text)
+            return _duration(text)
         case Kind.LIST:
-            return [part for part in text.split(",") if part]
+            return text.split(",") if text else []
         case Kind.ARRAY:
             return [text]
         case Kind.STRING:
             return text
+
+
+def _duration(text: str) -> float:
+    """Seconds of `1h30m`, or of a bare number, which kubectl takes for some of its flags."""
+    from machinery.objects import timefmt
+
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    return timefmt.parse_duration(text)
+
+
+def shown(flag: Flag) -> str:
+    """A flag's default as kubectl's help has it: `24h0m0s`, `[]`, `''`; "" when there is none."""
+    default = flag.default
+    if default is None:
+        return ""
+    if flag.kind is Kind.DURATION:
+        from machinery.objects import timefmt
+
+        return timefmt.format_duration(default)
+    if flag.kind is Kind.BOOL:
+        return str(default).lower()
+    if flag.kind in (Kind.LIST, Kind.ARRAY):
+        return f"[{','.join(default)}]"
+    return str(default) or "''"
 
 
 def _copy(default: Any) -> Any:

@@ -43,7 +43,12 @@ FLAGS = (
         ("--replicas -1", "replicas", -1),
         ("--timeout 1m30s", "timeout", 90.0),
         ("--timeout=-1s", "timeout", -1.0),
+        ("--timeout=24h0m0s", "timeout", 86400.0),
+        ("--timeout=86400.0", "timeout", 86400.0),
+        ("--timeout=90", "timeout", 90.0),
         ("-f a,b -f c", "filename", ["a", "b", "c"]),
+        ("-f a,,b", "filename", ["a", "", "b"]),
+        ("--filename=", "filename", []),
         ("--from-literal a=1,2 --from-literal b=3", "from-literal", ["a=1,2", "b=3"]),
     ],
 )

@@ -99,3 +99,16 @@ def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 )
 def test_what_a_server_said_is_told_as_kubectl_tells_it(error: ApiError, said: str) -> None:
     assert ServerError(error).render() == said
+
+
+def test_help_shows_defaults_as_kubectl_does(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "create", "--help"]) == 0
+    assert "        --ttl=24h0m0s:\n" in capsys.readouterr().out
+    assert main(["options"]) == 0
+    assert "        --request-timeout=0s:\n" in capsys.readouterr().out
+    assert main(["up", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "        --etcd-port:\n" in said
+    assert "=:" not in said
+    assert main(["init", "--help"]) == 0
+    assert "        --apiserver-cert-extra-sans=[]:\n" in capsys.readouterr().out
