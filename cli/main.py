@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import difflib
 import importlib
+import io
+import itertools
 import logging
 import os
 import re
@@ -71,6 +73,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line. Answers the exit code; never raises, a fault of our own is one line too."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _speak_utf8()
     verbosity = _verbosity(words)
     logging.basicConfig(level=logging.DEBUG if verbosity > 1 else logging.INFO if verbosity else logging.WARNING)
     try:
@@ -102,6 +105,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _speak_utf8() -> None:
+    """Objects are UTF-8, and so is what is printed of them, whatever the locale says: as of kubectl."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
 def _show_details() -> None:
     """Where the exception of the moment came from, for those who asked to see what is logged."""
     log.debug("the command ended with an exception", exc_info=True)
@@ -109,7 +119,7 @@ def _show_details() -> None:
 
 def _verbosity(words: Sequence[str]) -> int:
     """The level of -v, found without parsing: what parsing has to say comes later, and may be what fails."""
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in itertools.pairwise([*words, ""]):
         found = re.fullmatch(r"--?v(?:=?(\d+))?", word)
         if word == "--":
             break

@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from cli.context import Session
 
 
+STATES = ("active", "activating", "deactivating", "inactive", "failed")
+
+
 async def list_units(session: Session, flags: Parsed) -> int:
     if flags.args:
         raise UsageError(f'unknown command "{flags.args[0]}" for "pilot units"')
+    unknown = [state for state in flags["state"] if state not in STATES]
+    if unknown:
+        raise UsageError(f"--state must be of {', '.join(STATES)}, not {unknown[0]}")
     stub, messages = await _stub(session)
     reply = await stub.ListUnits(messages.ListUnitsRequest())
     units = [unit for unit in reply.units if not flags["state"] or unit.active_state in flags["state"]]
@@ -73,8 +79,10 @@ async def control(session: Session, flags: Parsed, *, verb: str) -> int:
     stub, messages = await _stub(session)
     if not flags.args:
         raise UsageError("name at least one unit; 'pilot units' lists them")
+    verbs = [verb, _AT_ONCE[verb]] if verb in _AT_ONCE and flags["now"] else [verb]
     for name in flags.args:
-        unit = await stub.Control(messages.ControlRequest(name=name, verb=verb))
+        for each in verbs:
+            unit = await stub.Control(messages.ControlRequest(name=name, verb=each))
         print(f"{unit.name}: {unit.active_state} ({unit.sub_state})", flush=True)
     return 0
 
@@ -102,9 +110,10 @@ _VERBS = {
     "stop": "Stop (deactivate) one or more units",
     "restart": "Stop and start one or more units",
     "reset-failed": "Reset the failed state of units that hit their start limit",
-    "enable": "Start a unit now and whenever the manager starts",
-    "disable": "Stop a unit and keep it from starting",
+    "enable": "Start one or more units whenever the manager starts",
+    "disable": "Keep one or more units from starting when the manager does",
 }
+_AT_ONCE = {"enable": "start", "disable": "stop"}
 
 COMMAND = Command(
     name="units",
@@ -141,7 +150,13 @@ pilot units journal job
             ),
         ),
         **{
-            verb: Command(verb, summary, f"units {verb} UNIT...", partial(control, verb=verb))
+            verb: Command(
+                verb,
+                summary,
+                f"units {verb} UNIT..." + (" [--now]" if verb in _AT_ONCE else ""),
+                partial(control, verb=verb),
+                (switch("now", f"Also {_AT_ONCE[verb]} them."),) if verb in _AT_ONCE else (),
+            )
             for verb, summary in _VERBS.items()
         },
     },
