@@ -8,13 +8,13 @@ import logging
 import os
 import pathlib
 import signal
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli.errors import CliError
 from cli.flags import Parsed, switch
+from pilothouse.instance import tidy
 
 if TYPE_CHECKING:
     from pilothouse.instance import Claim
@@ -29,6 +29,14 @@ DETACH = switch("detach", "Return when everything is ready, and leave it running
 READY_FD = "PILOTHOUSE_READY_FD"
 
 
+class Interrupted(Exception):
+    """A signal ended the wait for a detached process, and the process. exit_code: as of who dies by that signal."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+
 class Foreground:
     """Signals of a process that runs until it is told to end. Make it inside the loop, on the main thread."""
 
@@ -37,6 +45,7 @@ class Foreground:
         self._detached = READY_FD in os.environ
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self.stopping.set)
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
 
     def say(self, line: str) -> None:
@@ -76,27 +85,68 @@ class Foreground:
 
 
 async def detach(claim: Claim, command: Sequence[str], flags: Parsed) -> None:
-    """Run the same command as a process of its own, and return when it says that it is ready. Raises CliError."""
-    claim.directory.mkdir(parents=True, exist_ok=True)
+    """Run the same command as a process of its own, and return when it says that it is ready. Raises CliError.
+
+    A signal that ends this process before that ends the other one, too."""
+    claim.prepare()
     words = [f"--{name}={_text(flags[name])}" for name in sorted(flags.given - {"detach", "help", "v"})]
     read, write = os.pipe()
-    with claim.log.open("ab") as log:
+    os.set_inheritable(write, True)
+    with claim.log.open("ab") as log, open(os.devnull, "rb") as nothing:
         begin = log.tell()
-        process = subprocess.Popen(
+        # not subprocess, whose processes complain when they are not waited for
+        process = os.posix_spawn(
+            sys.executable,
             [sys.executable, "-m", "cli", *command, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, READY_FD: str(write)},
-            pass_fds=[write],
-            start_new_session=True,
+            {**os.environ, READY_FD: str(write)},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, nothing.fileno(), 0),
+                (os.POSIX_SPAWN_DUP2, log.fileno(), 1),
+                (os.POSIX_SPAWN_DUP2, log.fileno(), 2),
+            ],
+            setsid=True,
         )
     os.close(write)
-    said = await asyncio.to_thread(_read_all, read)
+    said = await _said(read, process)
     if said != "ready":
-        code = process.wait()
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
         reason = said.removeprefix("error ") or _tail(claim.log, begin) or f"it ended with exit code {code}"
-        raise CliError(reason, hint=f"Its log: {claim.log}")
+        tidy(claim.directory)
+        raise CliError(reason, hint=f"Its log: {claim.log}" if claim.log.exists() else "")
+
+
+async def _said(descriptor: int, process: int) -> str:
+    """All that the process says on this descriptor. When we are told to end, it is told to and waited for."""
+    loop, over, words = asyncio.get_running_loop(), asyncio.Event(), bytearray()
+
+    def take() -> None:
+        data = os.read(descriptor, 65536)
+        words.extend(data)
+        if not data:
+            loop.remove_reader(descriptor)
+            over.set()
+
+    def end(number: int) -> None:
+        ended.append(number)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL if len(ended) > 1 else signal.SIGTERM)
+
+    ended: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in signals:
+        loop.add_signal_handler(number, end, number)
+    loop.add_reader(descriptor, take)
+    try:
+        await over.wait()
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+        os.close(descriptor)
+    if ended:
+        # it may have become ready just before, and said so: then it still ends now
+        os.waitpid(process, 0)
+        raise Interrupted(128 + ended[0])
+    return words.decode()
 
 
 def tell_parent(word: str) -> None:
@@ -115,6 +165,8 @@ async def refusing(work: Callable[[], Awaitable[int]], *errors: type[Exception])
     detached = READY_FD in os.environ
     try:
         return await work()
+    except Interrupted as interrupted:
+        return interrupted.exit_code
     except CliError as error:
         tell_parent(f"error {error.message}")
         raise
@@ -135,11 +187,6 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
-
-
-def _read_all(descriptor: int) -> str:
-    with os.fdopen(descriptor, "rb") as pipe:
-        return pipe.read().decode()
 
 
 def _tail(path: pathlib.Path, begin: int) -> str:

@@ -36,9 +36,11 @@ async def run(session: Session, flags: Parsed) -> int:
     first = True
     for target in targets:
         for obj in await _objects(client, target, flags):
-            print("" if first else "\n\n", end="")
+            said = await describe(client, target, obj, now, events=flags["show-events"])
+            # those found by a prefix end with an empty line, others are apart from the one before
+            alike = target.name not in ("", obj["metadata"]["name"])
+            print(f"{said}\n" if alike else said if first else f"\n\n{said}", end="", flush=True)
             first = False
-            print(await describe(client, target, obj, now, events=flags["show-events"]), end="", flush=True)
     if first:
         where = "" if flags["all-namespaces"] else f" in {session.namespace} namespace."
         print(f"No resources found{where}", file=sys.stderr)

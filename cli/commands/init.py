@@ -26,7 +26,7 @@ PHASES = ("preflight", *FILE_PHASES, "control-plane", "bootstrap-token")
 async def run(session: Session, flags: Parsed, *, phases: tuple[str, ...] = PHASES) -> int:
     from machinery.client.kubeconfig import KubeConfigError
     from machinery.errors import ApiError
-    from pilothouse.init import existing, preflight
+    from pilothouse.init import existing, preflight, validation
     from pilothouse.init.settings import InitError
     from pilothouse.instance import Claim, InstanceError, find
 
@@ -36,6 +36,7 @@ async def run(session: Session, flags: Parsed, *, phases: tuple[str, ...] = PHAS
 
     async def work() -> int:
         settings = existing.settle(told, given=flags.given)
+        validation.check(settings)
         if "control-plane" not in phases:
             if "preflight" in phases:
                 await preflight.run(settings, clock=session.clock)

@@ -22,10 +22,9 @@ async def create(session: Session, flags: Parsed) -> int:
 
     if len(flags.args) > 1:
         raise UsageError("at most one token can be named")
-    client = await session.client()
     try:
         token = await tokens.create(
-            client,
+            await session.client(),
             flags.args[0] if flags.args else tokens.generate(),
             ttl=flags["ttl"],
             now=session.clock.now(),

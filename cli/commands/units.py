@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cli.context import Session
 
 
-STATES = ("active", "activating", "deactivating", "inactive", "failed")
+STATES = ("active", "activating", "backoff", "deactivating", "inactive", "failed")
 
 
 async def list_units(session: Session, flags: Parsed) -> int:

@@ -12,6 +12,7 @@ from machinery.objects.quantity import Quantity, QuantityError, parse, parse_or_
 Object = Mapping[str, Any]
 
 PROBES = (("Liveness", "livenessProbe"), ("Readiness", "readinessProbe"), ("Startup", "startupProbe"))
+NAMES = ("metadata.name", "metadata.namespace", "metadata.uid")
 
 
 def containers(
@@ -164,16 +165,8 @@ def _value(variable: Object, container: Object, pod: Object | None) -> str:
 
 
 def _of_pod(path: str, pod: Object | None) -> str:
-    """What a field of the pod's metadata holds; other fields are not looked up, as kubectl does."""
-    field, bracket, key = path.removeprefix("metadata.").partition("['")
-    if pod is None or not path.startswith("metadata."):
-        return ""
-    value = pod["metadata"].get(field) or {}
-    if bracket:
-        return str(value.get(key.removesuffix("']"), ""))
-    if isinstance(value, Mapping):
-        return "\n".join(f'{each}="{value[each]}"' for each in sorted(value))
-    return str(value)
+    """What a field of the pod's metadata holds; kubectl looks up no others."""
+    return str(pod["metadata"].get(path.removeprefix("metadata."), "")) if pod is not None and path in NAMES else ""
 
 
 def _of_resources(ref: Object, container: Object) -> str:

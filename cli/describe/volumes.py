@@ -51,8 +51,8 @@ SOURCES: Mapping[str, tuple[str, Fields]] = {
     "iscsi": (
         "ISCSI (an ISCSI Disk resource that is attached to a kubelet's host machine and then exposed to the pod)",
         (
-            ("TargetPortal", "targetPortal", ""), ("IQN", "iqn", ""), ("Lun", "lun", 0), ("ISCSIInterface", "iscsiInterface", ""), FS_TYPE,
-            READ_ONLY, ("Portals", "portals", []),
+            ("TargetPortal", "targetPortal", ""), ("IQN", "iqn", ""), ("Lun", "lun", 0),
+            ("ISCSIInterface", "iscsiInterface", ""), FS_TYPE, READ_ONLY, ("Portals", "portals", []),
             ("DiscoveryCHAPAuth", "chapAuthDiscovery", False), ("SessionCHAPAuth", "chapAuthSession", False),
             ("InitiatorName", "initiatorName", NONE),
         ),
