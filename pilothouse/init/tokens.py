@@ -56,9 +56,18 @@ def split(token: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
+def check_ttl(seconds: float) -> None:
+    """Raises InitError for the lifetime of a token that would have run out before it is made."""
+    if seconds < 0:
+        raise InitError(f"a token cannot be good for {timefmt.format_duration(seconds)}; 0 is for ever")
+
+
 async def create(client: Client, token: str, *, ttl: float, now: datetime, description: str = "") -> Token:
-    """Store a token; ttl in seconds, 0 for ever. Raises InitError when its id is taken by another."""
+    """Store a token; ttl in seconds, 0 for ever.
+
+    Raises InitError when it is malformed or negative, and when the token's id is taken by another."""
     identity, secret = split(token)
+    check_ttl(ttl)
     expires = now + timedelta(seconds=ttl) if ttl else None
     data = {
         "token-id": identity,
