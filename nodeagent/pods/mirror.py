@@ -7,6 +7,7 @@ Telling them from what others write keeps a start at one write, and puts right a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from machinery.client.api import Client, PatchType
@@ -26,14 +27,13 @@ class PodMirror:
         self.pod = pod
         self._said: Object | None = None
         self._said_version = 0
-        self._quiet = asyncio.Event()  # clear while a status is being written
-        self._quiet.set()
+        self._writing = asyncio.Lock()
 
     def take(self, pod: Object) -> bool:
         """A state from the watch; whether somebody else wrote the status since we did."""
         old, self.pod = self.pod, pod
         version = _version(pod)
-        if not self._quiet.is_set():
+        if self._writing.locked():
             return False  # this may be the echo of what is being written: `write` finds out when it has the answer
         if version < self._said_version and self._said is not None:
             self.pod = {**pod, "status": self._said}  # older than what we wrote since
@@ -44,29 +44,27 @@ class PodMirror:
             self._said = pods.status(pod)  # one copy is enough
         return False
 
-    async def idle(self) -> None:
-        """Return when no status is being written: the next is then made from the newest state."""
-        await self._quiet.wait()
+    async def write(self, client: Client, make: Callable[[], Object]) -> bool:
+        """Write the status where it differs; whether somebody wrote after us meanwhile.
 
-    async def write(self, client: Client, status: Object) -> bool:
-        """Write this status where it differs; whether somebody wrote after us meanwhile. Call it after `idle`.
+        make: the status, made when no other is being written, so from the newest state. A pod that is gone, or another
+        of its name, is left alone: the watch will tell. Raises ApiError."""
+        async with self._writing:
+            return await self._write(client, make())
 
-        A pod that is gone, or another of its name, is left alone: the watch will tell. Raises ApiError."""
+    async def _write(self, client: Client, status: Object) -> bool:
         if status == self._said:
             return False
         patch = status_patch(meta.uid(self.pod), pods.status(self.pod), status)
         if patch is None:
             return False
         name, namespace = meta.name(self.pod), meta.namespace(self.pod)
-        self._quiet.clear()
         try:
             answer = await client.patch(
                 PODS, name, patch, PatchType.STRATEGIC, namespace=namespace, subresource="status"
             )
         except (NotFound, Conflict):
             return False
-        finally:
-            self._quiet.set()
         self._said = status
         self._said_version = _version(answer)
         if _version(self.pod) > self._said_version:

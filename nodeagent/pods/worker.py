@@ -143,13 +143,10 @@ class PodWorker(Actor):
 
     def _judge(self, verdict: Verdict) -> None:
         memory, id = self._memory, verdict.container_id
-        container = next((each for each in self._observed.containers if each.id == id), None)
-        if container is None:
-            return
         if verdict.kind == "readiness":
             (memory.ready.add if verdict.ok else memory.ready.discard)(id)
         elif not verdict.ok:
-            memory.unhealthy[id] = f"Container {container.name} failed {verdict.kind} probe, will be restarted"
+            memory.unhealthy[id] = f"Container {verdict.container} failed {verdict.kind} probe, will be restarted"
         elif verdict.kind == "startup":
             memory.started.add(id)
 
@@ -436,17 +433,18 @@ class PodWorker(Actor):
 
     async def _write_status(self) -> None:
         """Tell the API what is so, when that changed."""
-        await self._mirror.idle()
         if self._gone:
             return
-        view = statuses.View(self._observed, self._memory, self._waiting)
-        status = statuses.make(self._pod, view, self._node.facts(), self.clock.now())
         try:
-            if await self._mirror.write(self._node.client, status):
+            if await self._mirror.write(self._node.client, self._status):
                 self._kick()
         except ApiError as error:
             self.log.info("status not written pod=%s error=%s", meta.key(self._pod), error.message)
             self._look_after(self._next_retry())
+
+    def _status(self) -> Object:
+        view = statuses.View(self._observed, self._memory, self._waiting)
+        return statuses.make(self._pod, view, self._node.facts(), self.clock.now())
 
     # time
 

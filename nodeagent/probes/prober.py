@@ -41,6 +41,8 @@ class Verdict:
     kind: str
     container_id: str
     ok: bool
+    container: str
+    """Its name."""
 
 
 class Prober:
@@ -77,7 +79,7 @@ class Prober:
                     said = f"{kind.capitalize()} probe failed: {failure}"
                     events.warning("Unhealthy", said, container=target.spec)
                 if threshold.record(failure is None):
-                    await report(Verdict(kind, target.container_id, failure is None))
+                    await report(Verdict(kind, target.container_id, failure is None, target.spec["name"]))
                     if (kind == "startup") or (kind == "liveness" and failure is not None):
                         return
             await self._clock.sleep(period)

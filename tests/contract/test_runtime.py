@@ -45,7 +45,7 @@ class Runtime:
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of one containerd for all tests of the module."""
-    with containerd(tmp_path_factory.mktemp("containerd"), subnet="10.87.0.0/24", bridge="pilot-test1") as running:
+    with containerd(tmp_path_factory.mktemp("containerd")) as running:
         yield running.address
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from actors import System, SystemClock
 from machinery.client.api import Client, DeleteOptions
-from machinery.client.resources import CONFIG_MAPS, NODES, PODS, SECRETS
+from machinery.client.resources import CONFIG_MAPS, EVENTS, NODES, PODS, SECRETS
 from machinery.errors import NotFound
 from nodeagent.app import NodeAgent
 from nodeagent.config import Config
@@ -87,7 +88,8 @@ async def pod_in(client: Client, name: str, phase: str, *, ready: bool | None = 
         return await until(look)  # type: ignore[no-any-return]  # what `look` found
     except TimeoutError:
         pod = await client.get(PODS, name, namespace=NAMESPACE)
-        raise AssertionError(f"{name} is not {phase}: {json.dumps(pod['status'], indent=1)}") from None
+        events = [each["message"] for each in (await client.list(EVENTS, namespace=NAMESPACE)).items]
+        raise AssertionError(f"{name} is not {phase}: {json.dumps([pod['status'], events], indent=1)}") from None
 
 
 async def logs(client: Client, name: str, **options: Any) -> str:
@@ -107,7 +109,7 @@ def shell(name: str, script: str, **fields: Any) -> dict[str, Any]:
     return {"name": name, "image": IMAGE, "command": ["/bin/sh", "-c", script], **fields}
 
 
-async def test_a_pod_with_everything(client: Client) -> None:
+async def test_a_pod_with_everything(runtime: Containerd, client: Client) -> None:
     await client.create(
         CONFIG_MAPS,
         {"metadata": {"name": "conf"}, "data": {"colour": "blue", "file": "from a file\n"}},
@@ -151,7 +153,7 @@ async def test_a_pod_with_everything(client: Client) -> None:
     await client.create(PODS, wanted, namespace=NAMESPACE)
     running = await pod_in(client, "everything", "Running", ready=True)
     status = running["status"]
-    assert status["podIP"].startswith("10.88.0.")
+    assert ip_address(status["podIP"]) in ip_network(runtime.subnet)
     assert status["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 0
     assert status["containerStatuses"][0]["containerID"].startswith("containerd://")
 

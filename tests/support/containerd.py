@@ -63,6 +63,8 @@ class Containerd:
     root: Path
     prefix: Sequence[str]
     """What to put in front of a command to run it where containerd runs."""
+    subnet: str
+    """Of its pods' addresses."""
 
     def ctr(self, *arguments: str) -> str:
         """Run ctr in Kubernetes' namespace; its output. Raises CalledProcessError."""
@@ -85,17 +87,17 @@ def missing() -> str:
 
 
 @contextlib.contextmanager
-def containerd(
-    directory: Path, *, netns: str = "", subnet: str = "10.88.0.0/24", bridge: str = "pilot-test0", ready: float = 20.0
-) -> Iterator[Containerd]:
+def containerd(directory: Path, *, netns: str = "", ready: float = 20.0) -> Iterator[Containerd]:
     """Start one below `directory` and stop it, with its containers and its bridge, at the end.
 
-    netns: name of a network namespace. subnet, bridge: of its pods; distinct where several share a namespace.
+    netns: name of a network namespace. Its pods have a bridge and a subnet of their own, so several may run at once.
     ready: seconds it may take to answer. Raises TimeoutError with its log when it does not."""
     # Not `ip netns exec`: that mounts a /sys of its own, without the control groups that runc needs.
     prefix = ("nsenter", f"--net=/run/netns/{netns}") if netns else ()
     # Paths of sockets are short by law: 107 bytes.
-    state = Path("/run") / f"pilot-{hashlib.sha256(str(directory).encode()).hexdigest()[:10]}"
+    digest = hashlib.sha256(str(directory).encode()).digest()
+    state, bridge = Path("/run") / f"pilot-{digest[:5].hex()}", f"plt{digest[:5].hex()}"
+    subnet = f"10.{128 + digest[0] % 64}.{digest[1]}.0/24"
     root = directory / "containerd"
     root.mkdir(parents=True)
     state.mkdir()
@@ -114,7 +116,7 @@ def containerd(
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    runtime = Containerd(f"unix://{socket}", root, prefix)
+    runtime = Containerd(f"unix://{socket}", root, prefix, subnet)
     try:
         _wait(runtime, process, time.monotonic() + ready)
         archive = root / "images.tar"
