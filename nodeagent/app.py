@@ -5,6 +5,7 @@ nodeagent                      rest_for_one
 ├── runtimes                   waits until every runtime answers, and learns who it is
 ├── events                     writes Events
 ├── informers                  services, for the variables that tell of them
+├── ranges                     tells each runtime the range of its pods' addresses
 ├── nodes                      one_for_one
 │   └── NODE                   one_for_one
 │       ├── keeper             registration, lease, status
@@ -40,6 +41,7 @@ from nodeagent.config import Config
 from nodeagent.node import facts
 from nodeagent.node import object as objects
 from nodeagent.node.keeper import NodeKeeper
+from nodeagent.node.ranges import PodRanges
 from nodeagent.node.rotation import Rotation
 from nodeagent.pods.context import NodeContext
 from nodeagent.pods.desired import DesiredPods, Latest, NodePods
@@ -130,6 +132,7 @@ class NodeAgent:
             ChildSpec("runtimes", runtimes),
             self._events.spec(),
             self._informers.spec(),
+            ChildSpec("ranges", lambda: PodRanges(self._client, {name: each.cri for name, each in contexts.items()})),
             ChildSpec("nodes", lambda: Supervisor([self._node_spec(name) for name in self.node_names])),
             ChildSpec("desired", lambda: DesiredPods(self._client, self._nodes, latest)),
         ]

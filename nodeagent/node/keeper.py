@@ -55,7 +55,6 @@ class NodeKeeper(Actor):
         self._node: Object = {}
         self._lease: Object | None = None
         self._reported = 0.0
-        self._cidr = ""
 
     async def setup(self) -> None:
         self.spawn(self._keep(), name="keep")
@@ -124,7 +123,6 @@ class NodeKeeper(Actor):
         if not at_once:
             self._node = await self._client.get(NODES, self._name)
         before = nodes.status(self._node)
-        await self._tell_range()
         status = await self._status(before)
         due = self.clock.monotonic() - self._reported >= self._config.report_seconds
         if not (at_once or due or objects.differs(before, status)):
@@ -136,12 +134,6 @@ class NodeKeeper(Actor):
         if was != now:
             word = "NodeReady" if now == "True" else "NodeNotReady"
             self._recorder.event(self._reference(), "Normal", word, f"Node {self._name} status is now: {word}")
-
-    async def _tell_range(self) -> None:
-        cidrs = nodes.pod_cidrs(self._node)
-        if cidrs and cidrs[0] != self._cidr:
-            self._cidr = cidrs[0]
-            await self._cri.set_pod_cidr(self._cidr)
 
     async def _status(self, before: Object) -> Object:
         try:

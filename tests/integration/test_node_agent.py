@@ -115,6 +115,13 @@ async def test_a_node_registers_and_keeps_its_lease(bench: Bench) -> None:
     assert conditions.is_true(await bench.client.get(NODES, "n1"), "Ready")
 
 
+async def test_pods_have_addresses_of_the_range_that_their_node_was_given(bench: Bench) -> None:
+    await bench.client.patch(NODES, "n1", {"spec": {"podCIDR": "10.20.30.0/24"}}, PatchType.MERGE)
+    await bench.clock.settle()
+    await bench.create()
+    assert (await bench.status())["podIP"].startswith("10.20.30.")
+
+
 async def test_a_node_that_was_deleted_registers_again(bench: Bench) -> None:
     await bench.client.delete(NODES, "n1")
     await bench.clock.advance(seconds=15)
