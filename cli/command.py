@@ -38,6 +38,7 @@ class Command:
 
     usage: the words after `pilot`: "get (TYPE[.VERSION][.GROUP] [NAME | -l label] | TYPE/NAME ...) [flags]".
     examples: lines as they are shown, `# comment` lines included.
+    arguments: whether there may be any; a command that takes none refuses them before it runs.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Command:
     examples: str = ""
     subcommands: Mapping[str, Command] = field(default_factory=dict)
     aliases: Sequence[str] = ()
+    arguments: bool = True
 
 
 def help_text(command: Command, path: str) -> str:

@@ -29,6 +29,7 @@ class Session:
         self._units: Channel | None = None
         self._mapper: Mapper | None = None
         self._config: KubeConfig | None = None
+        self._told: set[str] = set()
         self.clock: Clock = SystemClock()
 
     @property
@@ -57,7 +58,7 @@ class Session:
         if self._client is None:
             from machinery.client.grpc import ApiClient
 
-            self._client = ApiClient(await self.channel())
+            self._client = ApiClient(await self.channel(), warned=self._warn)
         return self._client
 
     async def channel(self) -> Channel:
@@ -86,14 +87,13 @@ class Session:
             self._mapper = from_discovery(orjson.loads(document) for document in documents)
         return self._mapper
 
-    def warn(self) -> None:
-        """Print the server's warnings, as kubectl does."""
-        if self._client is not None:
-            for warning in self._client.take_warnings():
-                print(f"Warning: {warning}", file=sys.stderr)
+    def _warn(self, warning: str) -> None:
+        """Print a warning of the server as it comes, which is before the result; each once, as kubectl does."""
+        if warning not in self._told:
+            self._told.add(warning)
+            print(f"Warning: {warning}", file=sys.stderr, flush=True)
 
     async def close(self) -> None:
-        self.warn()
         for channel in (self._channel, self._units):
             if channel is not None:
                 await channel.close()

@@ -166,7 +166,11 @@ def _parse(command: Command, path: str, words: Sequence[str]) -> Parsed:
         if flag.name not in taken and flag.short in own
     ]
     try:
-        return parse(words, (*command.flags, *inherited))
+        parsed = parse(words, (*command.flags, *inherited))
+        extra = [*parsed.args, *parsed.rest]
+        if extra and not command.arguments and not parsed["help"]:
+            raise UsageError(f"unexpected arguments: [{' '.join(extra)}]")
+        return parsed
     except UsageError as error:
         raise UsageError(error.message, hint=f"See '{path} --help' for usage.") from None
 

@@ -56,6 +56,7 @@ COMMAND = Command(
     summary="Print the supported API resources on the server.",
     usage="api-resources [flags]",
     run=run,
+    arguments=False,
     flags=(
         Flag("api-group", "Limit to resources in the specified API group."),
         Flag(

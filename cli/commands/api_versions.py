@@ -22,4 +22,5 @@ COMMAND = Command(
     summary='Print the supported API versions on the server, in the form of "group/version".',
     usage="api-versions",
     run=run,
+    arguments=False,
 )

@@ -64,7 +64,6 @@ async def run(session: Session, flags: Parsed) -> int:
             failures.append(ServerError(error, doing=f'error when applying "{target.source}"'))
             continue
         applied.append(target)
-        session.warn()
     if flags["prune"] and not failures:
         await prune.prune(session, applied, flags)
     raise_any(failures)

@@ -23,6 +23,8 @@ async def can_i(session: Session, flags: Parsed) -> int:
     client = await session.client()
     namespace = "" if flags["all-namespaces"] else session.namespace
     if flags["list"]:
+        if flags.args:
+            raise UsageError("list option must be specified with no arguments")
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectRulesReview",
@@ -125,6 +127,6 @@ COMMAND = Command(
             ),
             examples="# May I create pods in any namespace?\npilot auth can-i create pods --all-namespaces",
         ),
-        "whoami": Command("whoami", "Show who the server takes you for", "auth whoami", whoami),
+        "whoami": Command("whoami", "Show who the server takes you for", "auth whoami", whoami, arguments=False),
     },
 )

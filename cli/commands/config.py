@@ -90,6 +90,8 @@ async def use_context(session: Session, flags: Parsed) -> int:
 async def set_context(session: Session, flags: Parsed) -> int:
     if not flags["current"] and not flags.args:
         raise UsageError("you must specify a non-empty context name or --current")
+    if flags["current"] and flags.args:
+        raise UsageError("you cannot specify both a context name and --current")
     async with _editing(session, flags) as config:
         name = config.current_context if flags["current"] else _one(flags, "a context")
         if not name:
@@ -219,7 +221,7 @@ COMMAND = Command(
             "use-context", "Set the current-context", "config use-context CONTEXT_NAME", use_context, aliases=("use",)
         ),
         "current-context": Command(
-            "current-context", "Display the current-context", "config current-context", current_context
+            "current-context", "Display the current-context", "config current-context", current_context, arguments=False
         ),
         "view": Command(
             "view",
@@ -231,6 +233,7 @@ COMMAND = Command(
                 switch("raw", "Display raw byte data and sensitive data"),
                 switch("minify", "Remove all information not used by current-context from the output"),
             ),
+            arguments=False,
         ),
         "set-context": Command(
             "set-context",
@@ -254,8 +257,10 @@ COMMAND = Command(
             "delete-cluster", "Delete the specified cluster", "config delete-cluster NAME", _delete("clusters")
         ),
         "delete-user": Command("delete-user", "Delete the specified user", "config delete-user NAME", _delete("users")),
-        "get-clusters": Command("get-clusters", "Display clusters", "config get-clusters", _list("clusters")),
-        "get-users": Command("get-users", "Display users", "config get-users", _list("users")),
+        "get-clusters": Command(
+            "get-clusters", "Display clusters", "config get-clusters", _list("clusters"), arguments=False
+        ),
+        "get-users": Command("get-users", "Display users", "config get-users", _list("users"), arguments=False),
     },
     examples="# Which clusters are there, and switch\npilot config get-contexts\npilot config use-context prod",
 )

@@ -22,7 +22,9 @@ Schema = Mapping[str, Any]
 
 
 async def run(session: Session, flags: Parsed) -> int:
-    if len(flags.args) != 1:
+    if len(flags.args) > 1:
+        raise UsageError("We accept only this format: explain RESOURCE")
+    if not flags.args:
         raise UsageError(
             'You must specify the type of resource to explain. Use "pilot api-resources" for a complete list of '
             "supported resources."

@@ -101,9 +101,11 @@ COMMAND = Command(
                 switch("print-join-command", "Instead of the token, print the full 'pilot join' command"),
             ),
         ),
-        "list": Command("list", "List bootstrap tokens on the server", "token list", list_tokens),
+        "list": Command("list", "List bootstrap tokens on the server", "token list", list_tokens, arguments=False),
         "delete": Command("delete", "Delete bootstrap tokens on the server", "token delete TOKEN...", delete),
-        "generate": Command("generate", "Make a token without creating it on a server", "token generate", generate),
+        "generate": Command(
+            "generate", "Make a token without creating it on a server", "token generate", generate, arguments=False
+        ),
     },
     examples="# What to run on a host that shall join\npilot token create --print-join-command",
 )

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 async def run(session: Session, flags: Parsed) -> int:
     import orjson
 
-    if flags.args:
-        raise UsageError(f"tree takes no arguments, got {' '.join(flags.args)}")
     if flags["output"] not in ("", "json"):
         raise UsageError(f'--output must be json, not "{flags["output"]}"')
     from machinery.rpc import Stub
@@ -62,6 +60,7 @@ COMMAND = Command(
     summary="Show the tree of actors: what runs, what was restarted, and why.",
     usage="tree [flags]",
     run=run,
+    arguments=False,
     flags=(
         Flag("depth", "How many levels to show.", kind=Kind.INT, default=100),
         Flag("output", "Output format. One of: (json).", short="o"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
 import pathlib
 import signal
@@ -17,11 +19,13 @@ from cli.errors import CliError, UsageError
 from cli.flags import Flag, Kind, Parsed, switch
 
 if TYPE_CHECKING:
+    from actors import Clock
     from cli.context import Session
     from pilothouse.cluster import Cluster
     from pilothouse.instance import Claim, Record
 
 DEFAULT_NAME = "pilothouse"
+LOOPBACK = "127.0.0.1"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -30,23 +34,26 @@ async def up(session: Session, flags: Parsed) -> int:
     from pilothouse.instance import Claim, InstanceError, find
 
     if flags.args:
-        raise UsageError(f"up takes no arguments, got {' '.join(flags.args)}")
+        raise UsageError(f"up takes no arguments, got {' '.join(flags.args)}", hint=f"Name it: --name {flags.args[0]}")
+    _check_given(flags, "up")
     if flags["nodes"] < 0 or flags["nodes"] > 1000:
         raise UsageError("--nodes must be between 0 and 1000")
-
     for name in ("port", "grpc-port", "etcd-port"):
         _check_port(name, flags[name])
+    flags.values["bind-address"] = flags["bind-address"].removeprefix("[").removesuffix("]")
 
     async def run() -> int:
         from controllermgr.errors import BadConfig
 
         claim = Claim(flags["name"])
         if not flags["detach"]:
+            running = foreground.Foreground()
             try:
                 with claim:
-                    return await _run(claim, flags)
+                    return await _run(claim, flags, running, session.clock)
             except BadConfig as error:
                 raise CliError(str(error)) from None
+        await _check_kubeconfig(claim.name, flags, session.clock)
         print(f'Starting cluster "{claim.name}" ...', flush=True)
         await foreground.detach(claim, ["up"], flags)
         record = find(claim.name)
@@ -58,25 +65,12 @@ async def up(session: Session, flags: Parsed) -> int:
     return await foreground.refusing(run, InstanceError, OSError)
 
 
-async def _run(claim: Claim, flags: Parsed) -> int:
+async def _run(claim: Claim, flags: Parsed, running: foreground.Foreground, clock: Clock) -> int:
     """The cluster, in the foreground, until a signal ends it."""
-    running = foreground.Foreground()
     started = time.monotonic()
+    files = await _check_kubeconfig(claim.name, flags, clock)
     running.say(f'Starting cluster "{claim.name}" ...')
-    from pilothouse.cluster import Cluster, Listen
-
-    cluster = Cluster(
-        name=claim.name,
-        nodes=flags["nodes"],
-        data_dir=flags["data-dir"] or None,
-        controllers=flags["controllers"],
-        listen=Listen(
-            host=flags["bind-address"],
-            port=flags["port"],
-            grpc_port=flags["grpc-port"],
-            etcd_port=flags["etcd-port"],
-        ),
-    )
+    cluster = _make(claim.name, flags)
 
     async def start() -> None:
         await cluster.start()
@@ -87,7 +81,7 @@ async def _run(claim: Claim, flags: Parsed) -> int:
     try:
         if not await running.unless_stopped(start(), timeout=START_SECONDS):
             return 130
-        record = await _published(cluster, claim, flags)
+        record = await _published(cluster, claim, flags, files)
         running.say(f"Ready in {time.monotonic() - started:.1f} s.")
         _introduce(record, running.say, current=flags["use-context"])
         running.ready()
@@ -98,33 +92,137 @@ async def _run(claim: Claim, flags: Parsed) -> int:
         raise CliError(f"not ready after {START_SECONDS:g} s", hint="Run again with -v=1 to see why.") from None
     finally:
         await cluster.stop()
+        await _take_out(claim.name, files, clock)
 
 
-async def _published(cluster: Cluster, claim: Claim, flags: Parsed) -> Record:
+def _make(name: str, flags: Parsed) -> Cluster:
+    """The cluster, not started yet. Raises CliError for a port or a data directory that cannot be used."""
+    from etcdlite.errors import DatabaseError
+    from pilothouse.cluster import Cluster, Listen
+    from pilothouse.credentials import CredentialsError
+
+    for flag, host in (("port", flags["bind-address"]), ("grpc-port", flags["bind-address"]), ("etcd-port", LOOPBACK)):
+        if flags[flag] is not None:
+            _check_free(host, flags[flag], flag)
+    try:
+        if flags["data-dir"]:
+            from etcdlite.store.log import check_usable
+
+            check_usable(str(pathlib.Path(flags["data-dir"]) / "etcd"))
+        return Cluster(
+            name=name,
+            nodes=flags["nodes"],
+            data_dir=flags["data-dir"] or None,
+            controllers=flags["controllers"],
+            listen=Listen(
+                host=flags["bind-address"],
+                port=flags["port"],
+                grpc_port=flags["grpc-port"],
+                etcd_port=flags["etcd-port"],
+            ),
+        )
+    except (DatabaseError, CredentialsError) as error:
+        raise CliError(f"--data-dir: {error}") from None
+
+
+def _check_free(host: str, port: int, flag: str) -> None:
+    """Raise CliError, in the field's words, unless this can be listened on right now."""
+    import socket
+
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise CliError(f"--bind-address: lookup {host}: {error.strerror}") from None
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+            probe.listen(1)
+        except OSError as error:
+            at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            why = os.strerror(error.errno or 0)
+            of_port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+            raise CliError(
+                f"listen tcp {at}: bind: {why[:1].lower()}{why[1:]}",
+                hint=f"Choose another port with --{flag}."
+                if of_port
+                else "Choose another address with --bind-address.",
+            ) from None
+
+
+async def _check_kubeconfig(name: str, flags: Parsed, clock: Clock) -> tuple[str, ...]:
+    """The files that the entry will go to. Raises CliError, before anything is started, when it cannot.
+
+    What a cluster of this name left behind in others is taken out of them."""
+    from machinery.client import kubeconfig
+    from pilothouse import entry
+    from pilothouse.instance import left
+
+    try:
+        async with kubeconfig.editing(flags["kubeconfig"] or None, clock=clock) as config:
+            taken = entry.foreign(config, name)
+            path = config.path_of(f"{taken[0]}s", name) if taken else ""
+            files = tuple(str(each.absolute()) for each in config.paths)
+    except (kubeconfig.KubeConfigError, OSError) as error:
+        raise CliError(foreground.reason(error)) from None
+    if taken:
+        raise CliError(
+            f'{path} has a {" and a ".join(taken)} named "{name}" already, which pilot did not make',
+            hint="Choose another --name, or another file with --kubeconfig.",
+        )
+    before = left(name)
+    if before and before.kubeconfigs != files:
+        await _take_out(name, before.kubeconfigs, clock)
+    return files
+
+
+async def _published(cluster: Cluster, claim: Claim, flags: Parsed, files: tuple[str, ...]) -> Record:
     """Write the kubeconfig entry and make the cluster known on this machine."""
     from machinery.client import kubeconfig
     from pilothouse.instance import Record
 
     entry = cluster.entry()
     try:
-        async with kubeconfig.editing(flags["kubeconfig"] or None, clock=cluster.clock) as config:
+        async with kubeconfig.editing(clock=cluster.clock, environ=_listing(files)) as config:
             entry.merge_into(config, use=flags["use-context"])
     except kubeconfig.KubeConfigError as error:
         raise CliError(str(error)) from None
-    path = flags["kubeconfig"] or str(config.path_of("contexts", claim.name))
     record = Record(
         command="up",
         name=claim.name,
         pid=os.getpid(),
         server=entry.server,
         grpc=entry.grpc,
-        kubeconfig=str(pathlib.Path(path).resolve()),
+        kubeconfig=str(config.path_of("contexts", claim.name).resolve()),
         nodes=tuple(cluster.node_names),
         data_dir=str(pathlib.Path(flags["data-dir"]).resolve()) if flags["data-dir"] else "",
         log=str(claim.log),
+        kubeconfigs=files,
     )
     claim.publish(record)
     return record
+
+
+async def _take_out(name: str, files: tuple[str, ...], clock: Clock) -> bool:
+    """Take a cluster's entry out of kubeconfig files; whether there was one. What cannot be done is a warning."""
+    from machinery.client import kubeconfig
+    from pilothouse import entry
+
+    if not files:
+        return False
+    try:
+        if not entry.known(kubeconfig.load(environ=_listing(files)), name):
+            return False
+        async with kubeconfig.editing(clock=clock, environ=_listing(files)) as config:
+            return entry.remove(config, name)
+    except (kubeconfig.KubeConfigError, OSError) as error:
+        print(f"Warning: its kubeconfig entry stays: {foreground.reason(error)}", file=sys.stderr)
+        return False
+
+
+def _listing(files: tuple[str, ...]) -> dict[str, str]:
+    """An environment that names exactly these kubeconfig files."""
+    return {"KUBECONFIG": os.pathsep.join(files)}
 
 
 def _introduce(record: Record, say: Callable[[str], None], *, current: bool) -> None:
@@ -139,7 +237,7 @@ def _introduce(record: Record, say: Callable[[str], None], *, current: bool) -> 
     say("\nTry next:")
     say(f"  kubectl {prefix}get nodes")
     say(f"  pilot {prefix}apply -f examples/guestbook")
-    say(f"  pilot down --name {record.name}")
+    say(f"  pilot down {record.name}")
 
 
 def _is_default(path: str) -> bool:
@@ -150,40 +248,60 @@ def _is_default(path: str) -> bool:
 
 
 async def down(session: Session, flags: Parsed) -> int:
-    from machinery.client import kubeconfig
-    from pilothouse import entry
-    from pilothouse.instance import alive, find, home, running
+    from pilothouse.instance import InstanceError, alive, find, forget, home, left, running
 
-    name = flags["name"]
-    record = find(name)
+    _check_given(flags, "down")
+    names = dict.fromkeys([*flags.args, *([flags["name"]] if "name" in flags.given else [])])
+    if len(names) > 1:
+        raise UsageError(f"down ends one at a time, got {', '.join(names)}")
+    name = next(iter(names), DEFAULT_NAME)
+    record = find(name) or left(name)
     if record is None:
         known = [each.name for each in running()]
-        hint = f"Running: {', '.join(known)}." if known else "No cluster of 'pilot up' runs on this machine."
+        hint = f"Running: {', '.join(known)}." if known else f"No cluster is recorded in {home()}."
         raise CliError(f'no cluster named "{name}" runs', hint=hint)
+    place = home() / name
+    ran = alive(place)
+    if ran:
+        await _end(record, place)
+    taken_out = await _take_out(name, record.kubeconfigs, session.clock)
+    with contextlib.suppress(InstanceError, OSError):
+        forget(name)
+    kept = f" Its data stays in {record.data_dir}." if record.data_dir else ""
+    what = f'{"Node" if record.command == "join" else "Cluster"} "{name}"'
+    if ran:
+        print(f"{what} ended.{kept}")
+    else:
+        cleaned = f" Its entry is taken out of {record.kubeconfig}." if taken_out else ""
+        print(f"{what} had ended already, without order (process {record.pid}).{cleaned}{kept}")
+    return 0
+
+
+async def _end(record: Record, place: pathlib.Path) -> None:
+    """Tell a process to end, and wait until it has. Raises CliError."""
+    from pilothouse.instance import alive
+
     try:
         os.kill(record.pid, signal.SIGTERM)
     except ProcessLookupError:
         pass
     except PermissionError:
-        raise CliError(f'cluster "{name}" (process {record.pid}) belongs to another user') from None
-    place = home() / name
+        raise CliError(f'cluster "{record.name}" (process {record.pid}) belongs to another user') from None
     deadline = time.monotonic() + STOP_SECONDS
     while alive(place):
         if time.monotonic() > deadline:
             raise CliError(
-                f'cluster "{name}" (process {record.pid}) still runs after {STOP_SECONDS:g} s',
+                f'cluster "{record.name}" (process {record.pid}) still runs after {STOP_SECONDS:g} s',
                 hint=f"'kill -9 {record.pid}' ends it; nothing that was acknowledged is lost.",
             )
         await asyncio.sleep(0.05)
-    if record.command == "up":
-        try:
-            async with kubeconfig.editing(record.kubeconfig, clock=session.clock) as config:
-                entry.remove(config, name)
-        except (kubeconfig.KubeConfigError, OSError) as error:
-            print(f"Warning: its kubeconfig entry stays: {error}", file=sys.stderr)
-    kept = f" Its data stays in {record.data_dir}." if record.data_dir else ""
-    print(f'{"Node" if record.command == "join" else "Cluster"} "{name}" ended.{kept}')
-    return 0
+
+
+def _check_given(flags: Parsed, command: str) -> None:
+    """Raise UsageError for flags of a connection: there is none, and who gives them means something else."""
+    for flag in ("context", "cluster", "user", "namespace", "server", "token", "request-timeout"):
+        if flag in flags.given:
+            raise UsageError(f"--{flag} means nothing to {command}: it does not connect to a cluster")
 
 
 def _check_port(name: str, port: int | None) -> None:
@@ -199,6 +317,7 @@ COMMANDS = {
         summary="Run a whole cluster in one process on this machine: store, API server, controllers, scheduler, nodes.",
         usage="up [--name NAME] [--nodes N] [--kubeconfig FILE] [--data-dir DIR] [--detach] [flags]",
         run=up,
+        arguments=False,
         flags=(
             _NAME,
             Flag("nodes", "How many nodes on the fake runtime", kind=Kind.INT, default=1),
@@ -216,13 +335,20 @@ COMMANDS = {
                 default=["*"],
             ),
         ),
-        examples="# Three nodes, and data that outlives the process\npilot up --name dev --nodes 3 --data-dir ./dev",
+        examples="""
+# Three nodes, and data that outlives the process
+pilot up --name dev --nodes 3 --data-dir ./dev
+
+# What runs is recorded in ~/.local/state/pilothouse; PILOTHOUSE_HOME names another directory
+PILOTHOUSE_HOME=/tmp/mine pilot up --detach
+""",
     ),
     "down": Command(
         name="down",
         summary="End what 'pilot up', 'init' or 'join' runs; of 'up', take its entry out of its kubeconfig.",
         usage="down [--name NAME]",
         run=down,
+        arguments=False,
         flags=(_NAME,),
     ),
 }

@@ -36,5 +36,6 @@ COMMAND = Command(
     summary="Print the client and server version information for the current context.",
     usage="version [flags]",
     run=run,
+    arguments=False,
     flags=(switch("client", "If true, shows client version only (no server required)."),),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import urllib.parse
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -54,16 +54,24 @@ class ApiClient:
     user_agent: sent with every call; the default field manager is its first word up to "/", as in REST.
     token: a bearer token; None where the transport itself proves who asks.
     timeout: seconds for each unary call; None waits as long as the server does.
+    warned: is told each warning of the server as it comes; without it they are kept for `take_warnings`.
     """
 
     def __init__(
-        self, channel: Channel, *, user_agent: str = "pilot", token: str | None = None, timeout: float | None = None
+        self,
+        channel: Channel,
+        *,
+        user_agent: str = "pilot",
+        token: str | None = None,
+        timeout: float | None = None,
+        warned: Callable[[str], None] | None = None,
     ) -> None:
         self._channel = channel
         self._stub = Stub(channel, "pilot.v1.API")
         self._pb = messages("pilot.v1")
         self._timeout = timeout
         self._warnings: list[str] = []
+        self._warned = warned or self._keep
         # gRPC owns the key `user-agent` on a socket, so ours has a name of its own.
         self._metadata: dict[str, str | bytes] = {"x-user-agent": user_agent}
         if token is not None:
@@ -290,9 +298,13 @@ class ApiClient:
         except RpcError as error:
             raise api_error(error) from error
 
+    def _keep(self, warning: str) -> None:
+        if warning not in self._warnings:
+            self._warnings.append(warning)
+
     def _object(self, reply: Any) -> Object:
-        if reply.warnings:
-            self._warnings.extend(each for each in reply.warnings if each not in self._warnings)
+        for warning in reply.warnings:
+            self._warned(warning)
         answered: Object = orjson.loads(reply.object)
         return answered
 

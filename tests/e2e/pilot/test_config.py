@@ -52,6 +52,7 @@ def test_a_file_that_is_not_there_yet(alone: Pilot) -> None:
         ("config current-context", "error: current-context is not set"),
         ("config use-context nope", 'error: no context exists with the name: "nope"'),
         ("config set-context", "error: you must specify a non-empty context name or --current"),
+        ("config set-context --current a", "error: you cannot specify both a context name and --current"),
         ("config rename-context a b", 'error: cannot rename the context "a", it\'s not in '),
         ("config delete-cluster nope", "error: cannot delete cluster nope, not in "),
         ("config nope", 'error: unknown command "nope" for "pilot config"'),

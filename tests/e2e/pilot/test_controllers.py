@@ -43,7 +43,7 @@ def test_tree(pilot: Pilot) -> None:
         ("units start", "error: name at least one unit; 'pilot units' lists them"),
         ("units nope", 'error: unknown command "nope" for "pilot units"'),
         ("units journal job --lines=x", 'error: invalid argument "x" for "--lines" flag: must be an integer'),
-        ("tree nope", "error: tree takes no arguments, got nope"),
+        ("tree nope", "error: unexpected arguments: [nope]"),
         ("tree -o yaml", 'error: --output must be json, not "yaml"'),
     ],
 )

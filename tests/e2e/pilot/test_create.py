@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -197,3 +198,13 @@ def test_refusals(here: Pilot, words: str, said: str) -> None:
     result = here.run("create", *words.split())
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith(said)
+
+
+def test_a_warning_of_the_server_comes_before_the_result(here: Pilot) -> None:
+    odd = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "odd"}, "spce": {}}
+    name = here.write("odd.json", json.dumps(odd))
+    for verb, done in (("create", "created"), ("apply", "configured")):
+        with here.streaming(verb, "-f", name, "--validate=warn") as stream:
+            code, said = stream.ends()
+        lines = [line for line in said.splitlines() if "spce" in line or done in line]
+        assert (code, lines) == (0, ['Warning: unknown field "spce"', f"configmap/odd {done}"])

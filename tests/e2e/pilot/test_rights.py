@@ -35,7 +35,9 @@ def test_an_account_may_do_what_it_was_given(here: Pilot, token: str, words: str
 def test_and_is_refused_the_rest(here: Pilot, token: str, web: str) -> None:
     assert here("get", web, "-o", "name", "--token", token) == "deployment.apps/web\n"
     for words in (("delete", web), ("scale", web, "--replicas=0"), ("get", "pods"), ("label", web, "a=b"), ("units",)):
-        assert here.fails(*words, "--token", token).startswith("Error from server (Forbidden): ")
+        refused = here.fails(*words, "--token", token)
+        assert refused.startswith("Error from server (Forbidden): ")
+        assert 'ser "system:serviceaccount:test-rights:watcher"' in refused
     after = here.json(web)
     assert after["spec"]["replicas"] == 2 and "a" not in after["metadata"]["labels"]
     assert here.fails("get", "pods", "--token", "nonsense").startswith("error: You must be logged in to the server")

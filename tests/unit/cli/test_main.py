@@ -112,3 +112,21 @@ def test_help_shows_defaults_as_kubectl_does(capsys: pytest.CaptureFixture[str])
     assert "=:" not in said
     assert main(["init", "--help"]) == 0
     assert "        --apiserver-cert-extra-sans=[]:\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "version", "version --client", "api-versions", "api-resources", "auth whoami", "config current-context",
+        "config view", "config get-clusters", "config get-users", "tree", "token list", "token generate", "up", "down",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("extra", [["a"], ["--", "a"]], ids=["word", "dashed"])
+def test_who_takes_no_arguments_refuses_them(capsys: pytest.CaptureFixture[str], words: str, extra: list[str]) -> None:
+    assert main([*words.split(), *extra]) == 1
+    captured = capsys.readouterr()
+    path = words.removesuffix(" --client")
+    assert (captured.out, captured.err.splitlines()) == (
+        "",
+        ["error: unexpected arguments: [a]", f"See 'pilot {path} --help' for usage."],
+    )

@@ -66,6 +66,14 @@ async def test_an_object_goes_and_comes_with_its_namespace_and_name() -> None:
     assert client.take_warnings() == []
 
 
+async def test_who_listens_is_told_each_warning_as_it_comes() -> None:
+    told: list[str] = []
+    client = client_of(Service(reply({"kind": "Deployment"}, "deprecated")), warned=told.append)
+    await client.get(DEPLOYMENTS, "d", namespace="ns")
+    assert told == ["deprecated"]
+    assert client.take_warnings() == []
+
+
 async def test_a_list_is_a_page_whose_items_know_their_kind() -> None:
     document = {
         "kind": "PodList",
