@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import pathlib
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cli.errors import CliError
 from cli.flags import Parsed, switch
-from pilothouse.instance import tidy
-
-if TYPE_CHECKING:
-    from pilothouse.instance import Claim
+from pilothouse.instance import Claim, tidy
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +23,10 @@ Say = Callable[[str], None]
 """Takes a line for the user."""
 
 DETACH = switch("detach", "Return when everything is ready, and leave it running", short="d")
-# set for the child of --detach: the descriptor on which it says that it is ready, or why it is not
+# Set for the child of --detach: the descriptor on which it says what it does, and at last that it is ready, or why it
+# is not. A line is a JSON array of one of these words and a text.
 READY_FD = "PILOTHOUSE_READY_FD"
+SAY, READY, ERROR = "say", "ready", "error"
 
 
 class Interrupted(Exception):
@@ -43,19 +43,25 @@ class Foreground:
     def __init__(self) -> None:
         self.stopping = asyncio.Event()
         self._detached = READY_FD in os.environ
+        if self._detached:
+            from machinery.process import logs
+
+            logs.setup("warning")
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self.stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self.stopping.set)
+        for number in _endings():
+            loop.add_signal_handler(number, self.stopping.set)
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
 
     def say(self, line: str) -> None:
-        """A line for a person; a detached child is silent, its parent speaks."""
+        """A line for a person: printed, or told to who waits for a detached process, and logged when nobody does."""
         if not self._detached:
             print(line, flush=True)
+        elif not tell_parent(SAY, line):
+            log.warning("%s", line)
 
     def ready(self) -> None:
         """Tell the parent of a detached process that it can return."""
-        tell_parent("ready")
+        tell_parent(READY)
 
     async def unless_stopped(self, work: Awaitable[None], *, timeout: float | None = None) -> bool:
         """Wait for `work`, a signal or the time, whatever comes first; whether the work was done.
@@ -84,44 +90,40 @@ class Foreground:
         self.stopping.set()
 
 
-async def detach(claim: Claim, command: Sequence[str], flags: Parsed) -> None:
+async def detach(claim: Claim, command: Sequence[str], flags: Parsed, *, say: Say = lambda line: None) -> None:
     """Run the same command as a process of its own, and return when it says that it is ready. Raises CliError.
 
-    A signal that ends this process before that ends the other one, too."""
+    say: takes what it says until then. A signal that ends this process before that ends the other one, too."""
     claim.prepare()
     words = [f"--{name}={_text(flags[name])}" for name in sorted(flags.given - {"detach", "help", "v"})]
-    read, write = os.pipe()
-    os.set_inheritable(write, True)
-    with claim.log.open("ab") as log, open(os.devnull, "rb") as nothing:
-        begin = log.tell()
-        # not subprocess, whose processes complain when they are not waited for
-        process = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-m", "cli", *command, *words],
-            {**os.environ, READY_FD: str(write)},
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, nothing.fileno(), 0),
-                (os.POSIX_SPAWN_DUP2, log.fileno(), 1),
-                (os.POSIX_SPAWN_DUP2, log.fileno(), 2),
-            ],
-            setsid=True,
-        )
-    os.close(write)
-    said = await _said(read, process)
-    if said != "ready":
-        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        reason = said.removeprefix("error ") or _tail(claim.log, begin) or f"it ended with exit code {code}"
+    begin = claim.log.stat().st_size if claim.log.exists() else 0
+    read, process = _started([*command, *words], claim.log)
+    word, text = await _last_word(read, process, say)
+    if word != READY:
+        code = _exit_code(process)
+        reason = text or _tail(claim.log, begin) or f"it ended with exit code {code}"
         tidy(claim.directory)
         raise CliError(reason, hint=f"Its log: {claim.log}" if claim.log.exists() else "")
 
 
-async def _said(descriptor: int, process: int) -> str:
-    """All that the process says on this descriptor. When we are told to end, it is told to and waited for."""
-    loop, over, words = asyncio.get_running_loop(), asyncio.Event(), bytearray()
+async def _last_word(descriptor: int, process: int, say: Say) -> tuple[str, str]:
+    """READY or ERROR and its text, after all that the process says before; two empty ones when it ends without.
+
+    When we are told to end, it is told to and waited for."""
+    loop, over, unread, last = asyncio.get_running_loop(), asyncio.Event(), bytearray(), ("", "")
 
     def take() -> None:
+        nonlocal last
         data = os.read(descriptor, 65536)
-        words.extend(data)
+        unread.extend(data)
+        *lines, rest = bytes(unread).split(b"\n")
+        unread[:] = rest
+        for line in lines:
+            word, text = json.loads(line)
+            if word == SAY:
+                say(text)
+            else:
+                last = word, text
         if not data:
             loop.remove_reader(descriptor)
             over.set()
@@ -132,7 +134,7 @@ async def _said(descriptor: int, process: int) -> str:
             os.kill(process, signal.SIGKILL if len(ended) > 1 else signal.SIGTERM)
 
     ended: list[int] = []
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signals = (signal.SIGINT, *_endings())
     for number in signals:
         loop.add_signal_handler(number, end, number)
     loop.add_reader(descriptor, take)
@@ -144,18 +146,57 @@ async def _said(descriptor: int, process: int) -> str:
         os.close(descriptor)
     if ended:
         # it may have become ready just before, and said so: then it still ends now
-        os.waitpid(process, 0)
+        _exit_code(process)
         raise Interrupted(128 + ended[0])
-    return words.decode()
+    return last
 
 
-def tell_parent(word: str) -> None:
-    """Say a word to the process that waits for this one; nothing when none does."""
-    descriptor = os.environ.pop(READY_FD, None)  # once: nobody listens after the first word
-    if descriptor is not None:
+def _started(words: Sequence[str], log: pathlib.Path) -> tuple[int, int]:
+    """Start pilot with these words as a process of its own; the descriptor that it speaks on, and its id."""
+    read, write = os.pipe()
+    os.set_inheritable(write, True)
+    # not subprocess, whose processes complain when they are not waited for
+    process = os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", "cli", *words],
+        {**os.environ, READY_FD: str(write)},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, os.fspath(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+    os.close(write)
+    return read, process
+
+
+def _exit_code(process: int) -> int:
+    """How a process ended that has closed its end of the pipe: it ends at once, or has."""
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def _endings() -> list[signal.Signals]:
+    """The signals that mean the end, beside Ctrl-C; the terminal's hanging up does not under nohup."""
+    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    return [signal.SIGTERM, *hangup]
+
+
+def tell_parent(word: str, text: str = "") -> bool:
+    """Say something to the process that waits for this one; whether one does. Nobody does after READY and ERROR."""
+    descriptor = os.environ.get(READY_FD)
+    if descriptor is None:
+        return False
+    try:
+        os.write(int(descriptor), json.dumps([word, text]).encode() + b"\n")
+        told = True
+    except OSError:
+        told = False
+    if word != SAY or not told:
+        del os.environ[READY_FD]
         with contextlib.suppress(OSError):
-            os.write(int(descriptor), word.encode())
             os.close(int(descriptor))
+    return told
 
 
 async def refusing(work: Callable[[], Awaitable[int]], *errors: type[Exception]) -> int:
@@ -168,13 +209,13 @@ async def refusing(work: Callable[[], Awaitable[int]], *errors: type[Exception])
     except Interrupted as interrupted:
         return interrupted.exit_code
     except CliError as error:
-        tell_parent(f"error {error.message}")
+        tell_parent(ERROR, error.message)
         raise
     except BrokenPipeError:
         raise
     except errors as error:
         message = reason(error)
-        tell_parent(f"error {message}")
+        tell_parent(ERROR, message)
         raise CliError(message) from None
     except Exception:
         if detached:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cli import foreground
 from cli.command import Command
+from cli.context import say
 from cli.errors import CliError, UsageError
 from cli.flags import Flag, Kind, Parsed
 
@@ -46,11 +47,10 @@ async def run(session: Session, flags: Parsed, *, phases: tuple[str, ...] = PHAS
             return 0
         claim = Claim(settings.cluster_name)
         if flags.values.get("detach"):
-            await foreground.detach(claim, ["init"], flags)
+            await foreground.detach(claim, ["init"], flags, say=say)
             record = find(claim.name)
             if record is None:
                 raise CliError("the control plane ended right after it was ready", hint=f"Its log: {claim.log}")
-            await _introduce(settings, print)
             return 0
         with claim:
             return await _run(claim, settings, session, phases)
@@ -61,12 +61,14 @@ async def run(session: Session, flags: Parsed, *, phases: tuple[str, ...] = PHAS
 async def _run(claim: Claim, settings: InitSettings, session: Session, phases: tuple[str, ...]) -> int:
     from actors import System
     from pilothouse.init import control_plane, preflight
+    from pilothouse.init.processes import Told
 
     running = foreground.Foreground()
     if not await running.unless_stopped(preflight.run(settings, clock=session.clock)):
         return 130
     await _files(settings, phases, session, running.say)
-    system = System(control_plane.spec(settings, say=running.say), clock=session.clock, name="control-plane")
+    tree = control_plane.spec(settings, say=running.say)
+    system = System(tree, clock=session.clock, name="control-plane", report=Told(running.say))
     try:
         if not await running.unless_stopped(system.start(), timeout=START_SECONDS):
             return 130

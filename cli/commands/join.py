@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cli import foreground
 from cli.command import Command
+from cli.context import say
 from cli.errors import CliError, UsageError
 from cli.flags import Flag, Kind, Parsed, switch
 
@@ -33,10 +34,9 @@ async def run(session: Session, flags: Parsed) -> int:
     async def work() -> int:
         claim = Claim(settings.name)
         if flags["detach"]:
-            await foreground.detach(claim, ["join", settings.endpoint], flags)
+            await foreground.detach(claim, ["join", settings.endpoint], flags, say=say)
             if find(claim.name) is None:
                 raise CliError("the node ended right after it was ready", hint=f"Its log: {claim.log}")
-            _introduce(settings, print)
             return 0
         with claim:
             return await _run(claim, settings, session)
@@ -46,6 +46,7 @@ async def run(session: Session, flags: Parsed) -> int:
 
 async def _run(claim: Claim, settings: NodeSettings, session: Session) -> int:
     from actors import System
+    from pilothouse.init.processes import Told
     from pilothouse.instance import Record
     from pilothouse.join import node
 
@@ -56,7 +57,8 @@ async def _run(claim: Claim, settings: NodeSettings, session: Session) -> int:
 
     if not await running.unless_stopped(bootstrap()):
         return 130
-    system = System(node.spec(settings), clock=session.clock, name="node")
+    tree = node.spec(settings, say=running.say)
+    system = System(tree, clock=session.clock, name="node", report=Told(running.say))
     try:
         if not await running.unless_stopped(system.start(), timeout=START_SECONDS):
             return 130

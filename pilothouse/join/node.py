@@ -122,8 +122,8 @@ async def _check_free(client: Client, name: str) -> None:
             )
 
 
-def spec(settings: NodeSettings) -> ChildSpec:
-    """The agent's process under its supervisor."""
+def spec(settings: NodeSettings, *, say: Callable[[str], None]) -> ChildSpec:
+    """The agent's process under its supervisor; `say` takes a line whenever it is ready."""
     command = [
         settings.python, "-m", "nodeagent",
         f"--kubeconfig={settings.kubeconfig}",
@@ -137,5 +137,9 @@ def spec(settings: NodeSettings) -> ChildSpec:
     if settings.labels:
         command.append(f"--node-labels={settings.labels}")
     program = Program("nodeagent", command, ready="nodeagent ready", log=settings.log)
-    children = [ChildSpec("nodeagent", lambda: Process(program), shutdown=30.0)]
+
+    def started(name: str) -> None:
+        say(f"{name} is ready")
+
+    children = [ChildSpec("nodeagent", lambda: Process(program, started=started), shutdown=30.0)]
     return ChildSpec("node", lambda: Supervisor(children, intensity=PATIENCE))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.etcd import free_port
-from tests.support.hosts import Host, Running
+from tests.support.hosts import Host, Running, children
 
 PORTS = ("apiserver-bind-port", "grpc-port", "grpc-token-port", "etcd-port", "units-port")
 
@@ -130,6 +130,46 @@ def test_a_join_that_is_killed_is_finished_by_the_next(joining: Joining, at: str
         os.kill(agent.pid, signal.SIGKILL)
     with node.join(joining.command, "fake") as agent:
         agent.until("has joined the cluster", seconds=60)
+
+
+def test_a_component_that_is_killed_is_one_line_and_started_again(tmp_path: pathlib.Path) -> None:
+    control = host(tmp_path, "control")
+    log = control.directory / "var" / "log" / "etcdlite.log"
+    with control.init() as running:
+        up(running)
+        os.kill(running.children()["etcdlite"], signal.SIGKILL)
+        line = running.until("etcdlite", seconds=30)
+        assert line == f"etcdlite was killed by signal SIGKILL; starting it again (its log: {log})"
+        assert running.until("etcdlite", seconds=30) == "etcdlite is ready"
+        control.pilot("create", "configmap", "afterwards")
+    said = running.output
+    assert "Traceback" not in said
+    assert "WARNING" not in said
+
+
+def test_a_component_that_cannot_run_says_why(tmp_path: pathlib.Path) -> None:
+    control = host(tmp_path, "control")
+    control.init_phase("config")
+    control.configure("scheduler", no_such_flag=1)
+    with control.init() as running:
+        line = running.until("scheduler ended", seconds=60)
+        assert re.match(r"scheduler ended with code 2: .*no-such-flag.*; starting it again \(its log: ", line)
+        assert re.search(r"; starting it again in \d+ s \(", running.until(" s (its log", seconds=60))
+
+
+def test_detached_it_says_what_it_does(tmp_path: pathlib.Path) -> None:
+    control = host(tmp_path, "control")
+    said = control.init_detached()
+    try:
+        for line in ('Generated "ca" certificate', 'Wrote "apiserver.yaml"', "etcdlite is ready", "scheduler is ready"):
+            assert line in said
+        assert said.count("  pilot join 127.0.0.1:") == said.count("Your control plane is up") == 1
+        record = json.loads((control.directory / "state" / "kubernetes" / "instance.json").read_text())
+        os.kill(children(record["pid"])["etcdlite"], signal.SIGKILL)
+        with control.start("tail", "--lines=+1", "--follow", record["log"]) as log:
+            assert " WARNING cli.foreground  etcdlite was killed by" in log.until("etcdlite was killed", seconds=30)
+    finally:
+        control.pilot("down", "--name=kubernetes")
 
 
 def test_the_processes_see_their_certificates_renewed(tmp_path: pathlib.Path) -> None:

@@ -94,14 +94,7 @@ class Running:
 
     def children(self) -> dict[str, int]:
         """Its direct children: module that each runs (`python -m MODULE`) -> process id."""
-        found = {}
-        for entry in Path("/proc").iterdir():
-            with contextlib.suppress(OSError):
-                if entry.name.isdigit() and f"\nPPid:\t{self.pid}\n" in (entry / "status").read_text():
-                    words = (entry / "cmdline").read_text().split("\0")
-                    if "-m" in words:
-                        found[words[words.index("-m") + 1]] = int(entry.name)
-        return found
+        return children(self.pid)
 
     def kill(self) -> None:
         """SIGKILL: no time for a last word."""
@@ -117,6 +110,18 @@ class Running:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
+
+
+def children(pid: int) -> dict[str, int]:
+    """A process's direct children: module that each runs (`python -m MODULE`) -> process id."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and f"\nPPid:\t{pid}\n" in (entry / "status").read_text():
+                words = (entry / "cmdline").read_text().split("\0")
+                if "-m" in words:
+                    found[words[words.index("-m") + 1]] = int(entry.name)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +199,10 @@ class Host:
     def init(self) -> Running:
         """`pilot init`; use it with `with`."""
         return self.start(*self._init_command())
+
+    def init_detached(self) -> str:
+        """`pilot init --detach`, to be ended with `pilot down`; what it printed."""
+        return self.run(*self._init_command(), "--detach")
 
     def init_phase(self, phase: str) -> str:
         """`pilot init phase PHASE`; what it printed."""
