@@ -48,7 +48,7 @@ fix: generated ## repair what a tool can repair
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet .
 
-bench: generated ## the table of DESIGN's speed figures, peers beside it where they are installed
+bench: generated ## what Pilothouse takes in time and memory, peers beside it where they are installed
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove what was built and installed

@@ -1,1 +1,1 @@
-"""What DESIGN promises of speed and memory, measured: `python -m benchmarks`, or `make bench`."""
+"""What Pilothouse takes in time and memory, measured: `python -m benchmarks`, or `make bench`."""

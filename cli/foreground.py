@@ -209,13 +209,15 @@ async def refusing(work: Callable[[], Awaitable[int]], *errors: type[Exception])
     except Interrupted as interrupted:
         return interrupted.exit_code
     except CliError as error:
-        tell_parent(ERROR, error.message)
+        if tell_parent(ERROR, "\n".join(filter(None, (error.message, error.hint)))):
+            return error.exit_code
         raise
     except BrokenPipeError:
         raise
     except errors as error:
         message = reason(error)
-        tell_parent(ERROR, message)
+        if tell_parent(ERROR, message):
+            return 1
         raise CliError(message) from None
     except Exception:
         if detached:

@@ -49,6 +49,7 @@ CONTROLLER_MANAGER = "system:kube-controller-manager"
 SCHEDULER = "system:kube-scheduler"
 AGENT = "pilothouse:node-agent"
 LOOPBACK = "127.0.0.1"
+ANY = ("0.0.0.0", "::")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Listen:
     """Where a cluster is reached from outside its process. Port 0 is any free one."""
 
     host: str = LOOPBACK
+    """A name or an address, IPv6 without brackets."""
     port: int = 0
     """REST over TLS, for kubectl."""
     grpc_port: int = 0
@@ -190,7 +192,7 @@ class Cluster:
         """The administrator's kubeconfig entry. Raises RuntimeError for a cluster that does not listen."""
         if self._listen is None or self._credentials is None:
             raise RuntimeError("the cluster does not listen: Cluster(listen=Listen())")
-        host = self._listen.host if self._listen.host != "0.0.0.0" else LOOPBACK
+        host = _bracketed({"0.0.0.0": LOOPBACK, "::": "::1"}.get(self._listen.host, self._listen.host))
 
         def reached(listener: str) -> str:
             return f"{host}:{self.api.grpc_addresses[listener].rpartition(':')[2]}"
@@ -253,8 +255,8 @@ class Cluster:
         return ApiConfig(
             bind_address=listen.host,
             secure_port=listen.port,
-            grpc_address=f"{listen.host}:{listen.grpc_port}",
-            grpc_token_address=f"{listen.host}:{listen.grpc_token_port}",
+            grpc_address=f"{_bracketed(listen.host)}:{listen.grpc_port}",
+            grpc_token_address=f"{_bracketed(listen.host)}:{listen.grpc_token_port}",
             tls_cert=credentials.serving.certificate,
             tls_key=credentials.serving.key,
             client_ca=credentials.ca,
@@ -272,7 +274,9 @@ class Cluster:
 
     def _secrets(self) -> Credentials:
         if self._credentials is None:
-            names = [LOOPBACK, "::1", "localhost", *(self._listen.names if self._listen else ())]
+            names = [LOOPBACK, "::1", "localhost"]
+            if self._listen is not None:
+                names += [name for name in (self._listen.host, *self._listen.names) if name not in (*names, *ANY)]
             now = self.clock.now()
             self._credentials = (
                 Credentials.load_or_create(self._data_dir / "pki", names=names, now=now)
@@ -297,3 +301,8 @@ class Cluster:
             client=self.client(user=AGENT),
             tunnel_channel=self.channel(user=AGENT),
         )
+
+
+def _bracketed(host: str) -> str:
+    """A host as it stands before a port."""
+    return f"[{host}]" if ":" in host else host

@@ -20,6 +20,10 @@ ADMIN_GROUP = "system:masters"
 SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
 
 
+class CredentialsError(Exception):
+    """A file that holds no certificate or key. The text names it and says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """authority: signs everything. serving: the API server's certificate, REST and gRPC. admin: a client certificate in
@@ -49,28 +53,35 @@ class Credentials:
 
     @classmethod
     def load_or_create(cls, directory: pathlib.Path, *, names: Sequence[str], now: datetime) -> Credentials:
-        """Those in `directory`; what is missing there is made and written. Raises OSError."""
+        """Those in `directory`; what is missing there is made and written. Raises OSError, CredentialsError."""
         authority_pair = _pair(directory, "ca")
+        if authority_pair is not None:
+            _check_authority(authority_pair, directory)
         authority = Authority(authority_pair) if authority_pair else Authority.create("kubernetes", now=now)
         if authority_pair is None:
             authority.pair.save(directory, "ca")
 
-        def issued(name: str, make: KeyPair | None, common_name: str, **options: object) -> KeyPair:
-            if make is not None and make.fits() and not pki.renewal_due(make.certificate, now=now):
-                return make
-            pair = authority.issue(common_name, now=now, **options)  # type: ignore[arg-type]  # passed on as they came
+        def issued(name: str, common_name: str, *, names: Sequence[str] = (), **options: object) -> KeyPair:
+            pair = _pair(directory, name)
+            if pair is not None and _usable(pair, authority, names=names, now=now):
+                return pair
+            pair = authority.issue(common_name, names=names, now=now, **options)  # type: ignore[arg-type]  # passed on as they came
             pair.save(directory, name)
             return pair
 
-        serving_names = [*SERVICE_NAMES, *names]
-        serving = issued("apiserver", _pair(directory, "apiserver"), "kube-apiserver", names=serving_names, server=True)
-        admin = issued("admin", _pair(directory, "admin"), ADMIN, organizations=[ADMIN_GROUP], client=True)
+        serving = issued("apiserver", "kube-apiserver", names=[*SERVICE_NAMES, *names], server=True)
+        admin = issued("admin", ADMIN, organizations=[ADMIN_GROUP], client=True)
         key = directory / "sa.key"
         if not key.exists():
             private, public = pki.service_account_key()
             write_file(key, private, secret=True)
             write_file(directory / "sa.pub", public)
-        return cls(authority, serving, admin, key.read_bytes())
+        signing = key.read_bytes()
+        if not pki.is_key(signing):
+            raise CredentialsError(
+                f"{key}: holds no private key; remove it for a new one: tokens given out end with it"
+            )
+        return cls(authority, serving, admin, signing)
 
 
 def _pair(directory: pathlib.Path, name: str) -> KeyPair | None:
@@ -78,3 +89,26 @@ def _pair(directory: pathlib.Path, name: str) -> KeyPair | None:
         return KeyPair.load(directory, name)
     except FileNotFoundError:
         return None
+
+
+def _check_authority(pair: KeyPair, directory: pathlib.Path) -> None:
+    """Raise CredentialsError for files that are no authority: nobody but their owner can say what becomes of them."""
+    remedy = f"restore it, or remove {directory} for a new authority"
+    if not pki.is_certificate(pair.certificate):
+        raise CredentialsError(f"{directory / 'ca.crt'}: holds no certificate; {remedy}")
+    if not pki.is_key(pair.key):
+        raise CredentialsError(f"{directory / 'ca.key'}: holds no private key; {remedy}")
+    if not pair.fits():
+        raise CredentialsError(f"{directory / 'ca.key'}: is not the key of {directory / 'ca.crt'}; {remedy}")
+
+
+def _usable(pair: KeyPair, authority: Authority, *, names: Sequence[str], now: datetime) -> bool:
+    """Whether an issued pair can go on: one that cannot is made anew, for it says nothing that we do not know."""
+    return (
+        pki.is_certificate(pair.certificate)
+        and pki.is_key(pair.key)
+        and pair.fits()
+        and authority.issued(pair.certificate)
+        and {pki.canonical(name) for name in names} <= pki.names_of(pair.certificate)
+        and not pki.renewal_due(pair.certificate, now=now)
+    )

@@ -1,8 +1,9 @@
 """What is known on this machine of what `pilot up`, `init` and `join` run: a record file per name, held by a lock.
 
-The record is there while the cluster is; the lock says whether the process that wrote it still lives, so that a record
-left behind by a crash is told from a running cluster. Directory: `$PILOTHOUSE_HOME`, else
-`$XDG_STATE_HOME/pilothouse`, else `~/.local/state/pilothouse`.
+The record is there from the moment that the name is taken until the end in order; the lock says whether the process
+that wrote it still lives, so that a record left behind by a crash is told from a running cluster. Directory:
+`$PILOTHOUSE_HOME`, else `$XDG_STATE_HOME/pilothouse`, else `~/.local/state/pilothouse`. Nothing of a name stays in it
+once nothing is left to say about the name.
 """
 
 from __future__ import annotations
@@ -22,27 +23,33 @@ import orjson
 
 from machinery.pki.files import write_file
 
+RECORD = "instance.json"
+LOCK = "lock"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 class InstanceError(Exception):
-    """A name that cannot be used, or is in use."""
+    """A name that cannot be used, or is in use, or a directory for records that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A running cluster, control plane or node. command: what started it: up, init or join."""
+    """A cluster, control plane or node. command: what started it: up, init or join. Before it is ready only its name
+    and its process are known for sure, and of the rest what can be said before it runs."""
 
     command: str
     name: str
     pid: int
-    server: str
-    grpc: str
-    kubeconfig: str
-    nodes: tuple[str, ...]
-    data_dir: str
+    server: str = ""
+    grpc: str = ""
+    kubeconfig: str = ""
+    nodes: tuple[str, ...] = ()
+    data_dir: str = ""
     """"" when everything is in memory."""
-    log: str
+    log: str = ""
+    kubeconfigs: tuple[str, ...] = ()
+    """The files that its entry was merged into, as KUBECONFIG lists them; none for who has a file of its own."""
+    ready: bool = True
 
 
 def home(environ: Mapping[str, str] | None = None) -> pathlib.Path:
@@ -73,49 +80,100 @@ class Claim:
         """Where a detached cluster logs."""
         return self.directory / "log"
 
+    def prepare(self) -> None:
+        """Make the directory. Raises InstanceError."""
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InstanceError(
+                f"cannot keep a record of the cluster in {self.directory}: {error.strerror}; "
+                "set PILOTHOUSE_HOME to a directory that can be written"
+            ) from None
+
     def publish(self, record: Record) -> None:
         """Make the cluster known."""
-        write_file(self.directory / "instance.json", orjson.dumps(record))
+        write_file(self.directory / RECORD, orjson.dumps(record))
 
     def __enter__(self) -> Self:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.directory / "lock").open("wb")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
-            raise InstanceError(
-                f"a cluster named \"{self.name}\" runs already: end it with 'pilot down --name {self.name}', "
-                "or choose another --name"
-            ) from None
+        self._lock = self._locked()
+        self.publish(Record("", self.name, os.getpid(), log=str(self.log), ready=False))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        (self.directory / "instance.json").unlink(missing_ok=True)
+        (self.directory / RECORD).unlink(missing_ok=True)
+        (self.directory / LOCK).unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()
+        tidy(self.directory)
+
+    def _locked(self) -> IO[bytes]:
+        while True:
+            self.prepare()
+            try:
+                lock = (self.directory / LOCK).open("wb")
+            except FileNotFoundError:
+                continue  # who had the name has just removed the directory
+            except OSError as error:
+                raise InstanceError(f"{self.directory / LOCK}: {error.strerror}") from None
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.close()
+                raise InstanceError(
+                    f"a cluster named \"{self.name}\" runs already: end it with 'pilot down {self.name}', "
+                    "or choose another --name"
+                ) from None
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(lock.fileno()), (self.directory / LOCK).stat()):
+                    return lock
+            lock.close()  # who had the name ended in between, and took this file away
+
+
+def tidy(place: pathlib.Path) -> None:
+    """Remove a name's directory unless somebody has the name, or a log says something."""
+    log = place / "log"
+    with contextlib.suppress(OSError):
+        if not log.stat().st_size:
+            log.unlink()
+    with contextlib.suppress(OSError):
+        place.rmdir()
 
 
 def find(name: str, *, directory: pathlib.Path | None = None) -> Record | None:
-    """The running cluster of that name; None when there is none (a record left by a crash is none)."""
+    """The running cluster of that name, or one that starts; None when there is none (one left by a crash is none)."""
     place = (directory or home()) / name
-    if not alive(place):
-        return None
-    with contextlib.suppress(FileNotFoundError, orjson.JSONDecodeError, TypeError):
-        document = orjson.loads((place / "instance.json").read_bytes())
-        return Record(
-            **{field.name: document[field.name] for field in dataclasses.fields(Record)}
-            | {"nodes": tuple(document["nodes"])}
-        )
+    return _read(place) if alive(place) else None
+
+
+def left(name: str, *, directory: pathlib.Path | None = None) -> Record | None:
+    """What a cluster of that name left that did not end in order; None when there is none, or it still runs."""
+    place = (directory or home()) / name
+    return None if alive(place) else _read(place)
+
+
+def forget(name: str, *, directory: pathlib.Path | None = None) -> None:
+    """Remove what is kept of a cluster that has ended, its log included; nothing when one of that name runs."""
+    claim = Claim(name, directory=directory)
+    if not claim.directory.is_dir():
+        return
+    with contextlib.suppress(InstanceError), claim:
+        claim.log.unlink(missing_ok=True)
+
+
+def _read(place: pathlib.Path) -> Record | None:
+    with contextlib.suppress(OSError, orjson.JSONDecodeError, TypeError, KeyError):
+        document = orjson.loads((place / RECORD).read_bytes())
+        values = {field.name: document[field.name] for field in dataclasses.fields(Record)}
+        return Record(**values | {each: tuple(values[each]) for each in ("nodes", "kubeconfigs")})
     return None
 
 
 def running(*, directory: pathlib.Path | None = None) -> list[Record]:
     """Every running cluster, by name."""
     place = directory or home()
-    if not place.is_dir():
+    if not os.access(place, os.R_OK | os.X_OK) or not place.is_dir():
         return []
     return [record for path in sorted(place.iterdir()) if (record := find(path.name, directory=place))]
 
@@ -123,10 +181,10 @@ def running(*, directory: pathlib.Path | None = None) -> list[Record]:
 def alive(place: pathlib.Path) -> bool:
     """Whether a process holds the lock of this instance's directory."""
     try:
-        with (place / "lock").open("rb") as lock:
+        with (place / LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
     except BlockingIOError:
         return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     return False

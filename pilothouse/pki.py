@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -73,6 +74,15 @@ class Authority:
         )
         return cls(KeyPair(_pem(certificate), private_pem(key)))
 
+    def issued(self, certificate: bytes) -> bool:
+        """Whether this authority signed a certificate (PEM)."""
+        own = x509.load_pem_x509_certificate(self.pair.certificate)
+        try:
+            x509.load_pem_x509_certificate(certificate).verify_directly_issued_by(own)
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return True
+
     def issue(
         self,
         common_name: str,
@@ -105,6 +115,24 @@ class Authority:
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName([_alt(name) for name in names]), critical=False)
         return KeyPair(_pem(builder.sign(issuer_key, hashes.SHA256())), private_pem(key))  # type: ignore[arg-type]  # as above
+
+
+def is_certificate(pem: bytes) -> bool:
+    """Whether these bytes are a certificate."""
+    try:
+        x509.load_pem_x509_certificate(pem)
+    except ValueError:
+        return False
+    return True
+
+
+def is_key(pem: bytes) -> bool:
+    """Whether these bytes are a private key without a password."""
+    try:
+        serialization.load_pem_private_key(pem, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def service_account_key() -> tuple[bytes, bytes]:

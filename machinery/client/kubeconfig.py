@@ -15,15 +15,25 @@ import binascii
 import contextlib
 import os
 import pathlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from actors import Clock
 
-GRPC_EXTENSION = "pilothouse.dev/grpc"
+OURS = "pilothouse.dev/"
+"""What the names of our extensions begin with."""
+GRPC_EXTENSION = f"{OURS}grpc"
 EMPTY: Mapping[str, Any] = {"apiVersion": "v1", "kind": "Config", "preferences": {}}
 SECTIONS: Mapping[str, str] = {"clusters": "cluster", "contexts": "context", "users": "user"}
+_TEXTS: Mapping[str, Sequence[str]] = {
+    "clusters": ("server", "certificate-authority", "certificate-authority-data", "tls-server-name", "proxy-url"),
+    "contexts": ("cluster", "user", "namespace"),
+    "users": (
+        *("client-certificate", "client-certificate-data", "client-key", "client-key-data"),
+        *("token", "tokenFile", "username", "password", "as"),
+    ),
+}
 
 
 class KubeConfigError(ValueError):
@@ -180,19 +190,21 @@ def load_or_new(path: str | os.PathLike[str] | None = None, *, environ: Mapping[
 
 @contextlib.asynccontextmanager
 async def editing(
-    path: str | os.PathLike[str] | None = None, *, clock: Clock, patience: float = 10.0
+    path: str | os.PathLike[str] | None = None,
+    *,
+    clock: Clock,
+    patience: float = 10.0,
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[KubeConfig]:
     """The files of `load_or_new`, read and (at the end of the block) written while nobody else writes them.
 
     The lock is kubectl's: a file `NAME.lock` beside each. Raises KubeConfigError when another holds it for longer than
-    `patience` seconds, and what `load` and `save` raise."""
-    locks = [each.with_name(f"{each.name}.lock") for each in load_or_new(path).paths]
+    `patience` seconds or a file cannot be written, and what `load` and `save` raise."""
     held: list[pathlib.Path] = []
     try:
-        for lock in locks:
-            await _acquire(lock, clock, patience)
-            held.append(lock)
-        config = load_or_new(path)
+        for each in load_or_new(path, environ=environ).paths:
+            held.append(await _acquire(each, clock, patience))  # noqa: PERF401  # those held before one that fails count
+        config = load_or_new(path, environ=environ)
         yield config
         config.save()
     finally:
@@ -200,18 +212,26 @@ async def editing(
             lock.unlink(missing_ok=True)
 
 
-async def _acquire(lock: pathlib.Path, clock: Clock, patience: float) -> None:
-    lock.parent.mkdir(parents=True, exist_ok=True)
+async def _acquire(path: pathlib.Path, clock: Clock, patience: float) -> pathlib.Path:
+    """The lock of a file, held; asks at once what `save` would fail for, so that nobody changes anything in vain."""
+    lock = path.with_name(f"{path.name}.lock")
     deadline = clock.monotonic() + patience
+    if os.access(path, os.F_OK) and not os.access(path, os.W_OK):
+        raise KubeConfigError(f"cannot write {path}: Permission denied")
     while True:
         try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            return
+            return lock
         except FileExistsError:
+            if not lock.parent.is_dir():
+                raise KubeConfigError(f"cannot write {path}: {lock.parent} is not a directory") from None
             if clock.monotonic() > deadline:
                 raise KubeConfigError(
                     f"{lock} is held by another process; if none runs any more, remove the file"
                 ) from None
+        except OSError as error:
+            raise KubeConfigError(f"cannot write {path}: {error.strerror}") from None
         await clock.sleep(0.05)
 
 
@@ -288,11 +308,39 @@ def _read(path: pathlib.Path) -> _File:
         raise KubeConfigError(f'error loading config file "{path}": {error}') from None
     if not isinstance(document, dict):
         raise KubeConfigError(f'error loading config file "{path}": it holds no kubeconfig')
-    for section in SECTIONS:
-        items = document.get(section)
-        if items is not None and not (isinstance(items, list) and all(isinstance(item, dict) for item in items)):
-            raise KubeConfigError(f'error loading config file "{path}": {section} must be a list of named entries')
+    for wrong in _malformed(document):
+        raise KubeConfigError(f'error loading config file "{path}": {wrong}')
     return _File(path, document, exists=True)
+
+
+def _malformed(document: Mapping[str, Any]) -> Iterator[str]:
+    """What is not of the type that a kubeconfig has there: what comes after may rely on it."""
+    if not isinstance(document.get("current-context") or "", str):
+        yield "current-context must be a string"
+    for section, key in SECTIONS.items():
+        items = document.get(section) or []
+        if not (isinstance(items, list) and all(isinstance(item, dict) for item in items)):
+            yield f"{section} must be a list of named entries"
+            continue
+        for index, item in enumerate(items):
+            where, body = f"{section}[{index}]", item.get(key) or {}
+            if not isinstance(item.get("name") or "", str):
+                yield f"{where}.name must be a string"
+            if not isinstance(body, dict):
+                yield f"{where}.{key} must be a mapping"
+                continue
+            for name in _TEXTS[section]:
+                if not isinstance(body.get(name) or "", str):
+                    yield f"{where}.{key}.{name} must be a string"
+            extensions = body.get("extensions") or []
+            if not (isinstance(extensions, list) and all(isinstance(each, dict) for each in extensions)):
+                yield f"{where}.{key}.extensions must be a list of named entries"
+            elif not all(isinstance(each.get("extension") or {}, dict) for each in extensions if _is_ours(each)):
+                yield f"{where}.{key}.extensions: those of {OURS} must be mappings"
+
+
+def _is_ours(item: Mapping[str, Any]) -> bool:
+    return str(item.get("name") or "").startswith(OURS)
 
 
 def _named(document: Mapping[str, Any], section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
