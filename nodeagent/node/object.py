@@ -134,7 +134,8 @@ def _still(status: Mapping[str, Any]) -> Object:
         {key: value for key, value in each.items() if key != "lastHeartbeatTime"}
         for each in status.get("conditions") or ()
     ]
-    return {**status, "conditions": sorted(conditions, key=lambda each: str(each.get("type")))}
+    said = {key: value for key, value in status.items() if value not in ([], {}, None)}  # the API keeps no empty lists
+    return {**said, "conditions": sorted(conditions, key=lambda each: str(each.get("type")))}
 
 
 def allocatable(machine: Machine) -> dict[str, Quantity]:

@@ -122,6 +122,21 @@ async def test_pods_have_addresses_of_the_range_that_their_node_was_given(bench:
     assert (await bench.status())["podIP"].startswith("10.20.30.")
 
 
+async def test_a_status_that_does_not_change_is_written_every_five_minutes(bench: Bench) -> None:
+    for pods in range(2):
+        if pods:
+            await bench.create()  # now the node holds an image
+        await bench.clock.advance(minutes=1)
+        before = await bench.client.get(NODES, "n1")
+        assert len(before["status"].get("images") or ()) == pods
+        await bench.clock.advance(minutes=3)
+        assert await bench.client.get(NODES, "n1") == before
+        await bench.clock.advance(minutes=2)
+        after = await bench.client.get(NODES, "n1")
+        beats = [conditions.get(each, "Ready") for each in (before, after)]
+        assert beats[0]["lastHeartbeatTime"] < beats[1]["lastHeartbeatTime"]  # type: ignore[index]
+
+
 async def test_a_node_that_was_deleted_registers_again(bench: Bench) -> None:
     await bench.client.delete(NODES, "n1")
     await bench.clock.advance(seconds=15)
