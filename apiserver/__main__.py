@@ -8,6 +8,7 @@ from functools import partial
 
 from actors import Actor, ChildSpec, Supervisor, SystemClock
 from actors.runner import run
+from actors.tree import Node, snapshot
 from apiserver.app import ApiServer
 from apiserver.config import Config
 from apiserver.flags import Flags
@@ -15,7 +16,9 @@ from apiserver.renewal import Renewal
 from machinery.pki.tls import TlsFiles, channel_credentials
 from machinery.process import logs, settings
 from machinery.rpc.api import Channel
+from machinery.rpc.inspect import INSPECT, InspectService
 from machinery.rpc.renewing import RenewingChannel
+from machinery.rpc.restricted import Restricted
 
 PROG = "apiserver"
 USAGE_ERROR = 2
@@ -34,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{PROG}: {error}", file=sys.stderr)
         return USAGE_ERROR
     serving = TlsFiles(cert=flags.tls_cert_file, key=flags.tls_private_key_file)
-    return run(ChildSpec("root", lambda: _Root(config, target, files, serving)), clock=SystemClock(), name=PROG)
+    return run(ChildSpec(PROG, lambda: _Root(config, target, files, serving)), clock=SystemClock(), name=PROG)
 
 
 class _Root(Supervisor):
@@ -49,11 +52,17 @@ class _Root(Supervisor):
             return GrpcChannel(target, credentials=channel_credentials(files.read().checked()))
 
         etcd = RenewingChannel(partial(connect, files), files.version, clock=clock) if files else GrpcChannel(target)
-        app = ApiServer(config, clock=clock, etcd=etcd)
+        inspect = InspectService(self._tree)
+        beside = {INSPECT: Restricted(INSPECT, lambda: inspect)}
+        app = ApiServer(config, clock=clock, etcd=etcd, beside=beside)
         children = [app.spec(), ChildSpec("announce", lambda: _Announcer(app))]
         if serving.cert is not None:
             children.append(ChildSpec("renewal", lambda: Renewal(serving, app.renew)))
         super().__init__(children)
+
+    def _tree(self) -> Node:
+        assert self._cell is not None, "it is asked by a listener below it"
+        return snapshot(self._cell)
 
 
 class _Announcer(Actor):

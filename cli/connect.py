@@ -9,7 +9,7 @@ from cli.errors import CliError
 from cli.flags import Parsed
 from machinery.client.dial import dial
 from machinery.client.kubeconfig import KubeConfig, KubeConfigError
-from machinery.client.target import target
+from machinery.client.target import Target, target
 
 if TYPE_CHECKING:
     from machinery.rpc.api import Channel
@@ -20,17 +20,28 @@ HINT = (
 )
 
 
-def connect(config: KubeConfig, flags: Parsed, *, units: bool = False) -> Channel:
-    """A channel to the gRPC API of the chosen context (or to where its units are steered), with its credentials.
-
-    Raises CliError saying what is missing."""
+def choose(config: KubeConfig, flags: Parsed) -> Target:
+    """Where the chosen context, and the flags that change it, lead to, and as whom. Raises CliError."""
     try:
         chosen = target(
             config, flags["context"] or None, cluster_name=flags["cluster"] or "", user_name=flags["user"] or ""
         )
-        if flags["token"]:
-            # a certificate would win over the token that was asked for
-            chosen = dataclasses.replace(chosen, token=flags["token"], certificate=b"", key=b"")
+    except KubeConfigError as error:
+        raise CliError(str(error), hint=HINT) from None
+    if flags["token"]:
+        # a certificate would win over the token that was asked for
+        chosen = dataclasses.replace(chosen, token=flags["token"], certificate=b"", key=b"")
+    if flags["server"]:
+        chosen = dataclasses.replace(chosen, units="")
+    return chosen
+
+
+def connect(config: KubeConfig, flags: Parsed, *, units: bool = False) -> Channel:
+    """A channel to the gRPC API of the chosen context (or to where its units are steered), with its credentials.
+
+    Raises CliError saying what is missing."""
+    chosen = choose(config, flags)
+    try:
         return dial(chosen, address=flags["server"] or (chosen.units if units else ""))
     except KubeConfigError as error:
         raise CliError(str(error), hint=HINT) from None

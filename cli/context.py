@@ -77,6 +77,13 @@ class Session:
             self._units = connect(self.config, self._flags, units=True)
         return self._units
 
+    @property
+    def units_apart(self) -> bool:
+        """Whether the controllers run in another process than the API. Raises CliError."""
+        from cli.connect import choose
+
+        return bool(choose(self.config, self._flags).units)
+
     async def mapper(self) -> Mapper:
         """The resources of the server, by its discovery."""
         if self._mapper is None:

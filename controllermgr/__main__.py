@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from actors import Actor, ChildSpec, Supervisor, SystemClock
 from actors.runner import run
+from actors.tree import Node, snapshot
 from controllermgr.app import ControllerManager, check
 from controllermgr.config import Config
 from controllermgr.errors import BadConfig
@@ -19,9 +20,12 @@ from machinery.client.kubeconfig import KubeConfigError
 from machinery.client.target import Target, target
 from machinery.pki.tls import TlsError, TlsFiles
 from machinery.process import logs, settings
+from machinery.rpc.inspect import INSPECT, InspectService
 
 PROG = "controllermgr"
 USAGE_ERROR = 2
+SILENT_SECONDS = 2.0
+"""How long nothing is said of an API that does not answer."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BadConfig, KubeConfigError, OSError, ValueError) as error:
         print(f"{PROG}: {error}", file=sys.stderr)
         return USAGE_ERROR
-    return run(ChildSpec("root", lambda: _Root(config, reached, flags)), clock=SystemClock(), name=PROG)
+    return run(ChildSpec(PROG, lambda: _Root(config, reached, flags)), clock=SystemClock(), name=PROG)
 
 
 class _Root(Supervisor):
@@ -47,11 +51,16 @@ class _Root(Supervisor):
         app = ControllerManager(config, clock=SystemClock(), client=client)
         children = [app.spec()]
         if flags.grpc_address:
-            children.append(ChildSpec("grpc", lambda: _listener(app, flags)))
-        super().__init__([*children, ChildSpec("announce", lambda: _Announcer(app))])
+            served = {**app.services(), INSPECT: InspectService(self._tree)}
+            children.append(ChildSpec("grpc", lambda: _listener(served, flags)))
+        super().__init__([*children, ChildSpec("announce", lambda: _Announcer(app, reached.server))])
+
+    def _tree(self) -> Node:
+        assert self._cell is not None, "it is asked by a listener below it"
+        return snapshot(self._cell)
 
 
-def _listener(app: ControllerManager, flags: Flags) -> Actor:
+def _listener(served: Mapping[str, object], flags: Flags) -> Actor:
     from machinery.pki.tls import reloading_server_credentials
     from machinery.rpc.restricted import Restricted
     from machinery.rpc.server import GrpcServer
@@ -60,18 +69,27 @@ def _listener(app: ControllerManager, flags: Flags) -> Actor:
     if not files.read().cert:
         raise TlsError("--grpc-address needs --tls-cert-file, --tls-private-key-file and --client-ca-file")
     credentials = reloading_server_credentials(files, require_client=True)
-    services = {name: Restricted(name, partial(app.services().__getitem__, name)) for name in app.services()}
+    services = {name: Restricted(name, partial(served.__getitem__, name)) for name in served}
     return GrpcServer(services, [flags.grpc_address], credentials=credentials)
 
 
 class _Announcer(Actor):
-    """Says on standard output when the manager runs: scripts wait for that line."""
+    """Says on standard output when the controllers work: scripts wait for that line."""
 
-    def __init__(self, app: ControllerManager) -> None:
+    def __init__(self, app: ControllerManager, server: str) -> None:
         self._app = app
+        self._server = server
 
     async def setup(self) -> None:
-        await self._app.ready()
+        self.spawn(self._announce(), name="announce")
+
+    async def _announce(self) -> None:
+        try:
+            async with self.clock.timeout(SILENT_SECONDS):
+                await self._app.working()
+        except TimeoutError:
+            print(f"{PROG} waits for the API at {self._server}", flush=True)
+            await self._app.working()
         print(f"{PROG} ready", flush=True)
 
 

@@ -54,6 +54,7 @@ class ControllerManager:
         self._units: UnitSupervisor | None = None
         self._manager: Ref | None = None
         self._ready = asyncio.Event()
+        self._working = asyncio.Event()
 
     def spec(self) -> ChildSpec:
         """The tree; started by whoever composes it."""
@@ -66,6 +67,11 @@ class ControllerManager:
     async def ready(self) -> None:
         """Return when the manager runs and has told its units to start (or waits for its turn to lead)."""
         await self._ready.wait()
+
+    async def working(self) -> None:
+        """Return when it does what it is there for, which takes an API that answers: the caches of all units that it
+        runs are filled, or another leads and it waits for its turn."""
+        await self._working.wait()
 
     def _children(self) -> Sequence[ChildSpec]:
         children = [self.informers.spec(), self._events.spec(), ChildSpec("loops", start=self._loops)]
@@ -100,6 +106,7 @@ class ControllerManager:
             drop_ins=self.config.drop_in_dir,
             lead_at_once=not self.config.leader_elect,
             attached=self._attach,
+            settled=self._working.set,
         )
 
     def _attach(self, manager: Ref) -> None:
@@ -119,6 +126,7 @@ class ControllerManager:
             recorder=self._events.recorder(LEASE),
             started=self._lead,
             stopped=self._yield,
+            following=lambda leader: self._working.set(),
         )
 
     async def _lead(self) -> None:

@@ -145,6 +145,7 @@ class Manager(Actor):
     """See the module. specs: the controllers; selected: whether a unit is enabled when no drop-in says so.
 
     settings: by unit, what the process's flags say to its controller; a drop-in's `config` goes before it.
+    settled: called when we lead and no enabled unit is on its way any more.
     """
 
     rejects = (NoSuchUnit, BadVerb, StartLimitHit)
@@ -163,6 +164,7 @@ class Manager(Actor):
         drop_ins: Path | None = None,
         lead_at_once: bool = True,
         attached: Callable[[Ref], None] = lambda ref: None,
+        settled: Callable[[], None] = lambda: None,
     ) -> None:
         self._specs = specs
         self._client = client
@@ -175,6 +177,7 @@ class Manager(Actor):
         self._drop_ins = drop_ins
         self._lead_at_once = lead_at_once
         self._attached = attached
+        self._settled = settled
         self._leading = False
 
     async def setup(self) -> None:
@@ -307,6 +310,8 @@ class Manager(Actor):
                 continue
             entry.waiting = False
             await self._launch(entry)
+        if self._leading and all(entry.unit.state in SETTLED for entry in entries.values()):
+            self._settled()
 
     async def _launch(self, entry: Entry) -> None:
         entry.run += 1

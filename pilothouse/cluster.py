@@ -32,10 +32,10 @@ from machinery.client.resources import NODES
 from machinery.client.watch import Changed, Replaced, follow
 from machinery.objects import conditions
 from machinery.rpc import LocalChannel, Peer
+from machinery.rpc.inspect import INSPECT, InspectService
 from machinery.rpc.restricted import Restricted
 from pilothouse.credentials import ADMIN, ADMIN_GROUP, Credentials
 from pilothouse.entry import KubeConfigEntry
-from pilothouse.inspect import InspectService
 
 if TYPE_CHECKING:
     from actors.tree import Node
@@ -120,7 +120,7 @@ class Cluster:
         self._system: System | None = None
         inspect = InspectService(self.tree)
         beside = {
-            "pilot.v1.Inspect": Restricted("pilot.v1.Inspect", lambda: inspect),
+            INSPECT: Restricted(INSPECT, lambda: inspect),
             "pilot.v1.Units": Restricted("pilot.v1.Units", lambda: self.controllers.services()["pilot.v1.Units"]),
         }
         self.api = ApiServer(self._api_config(), clock=self.clock, etcd=channel, beside=beside)

@@ -1,4 +1,8 @@
-"""`pilot tree`: every actor of the cluster's processes: state, restarts, mailbox depth, last error."""
+"""`pilot tree`: the actors of a cluster's processes: state, restarts, mailbox depth, last error.
+
+`pilot up` is one process. Of the processes of `pilot init` those two can be asked that listen for the administrator:
+apiserver and controllermgr.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +25,30 @@ async def run(session: Session, flags: Parsed) -> int:
 
     if flags["output"] not in ("", "json"):
         raise UsageError(f'--output must be json, not "{flags["output"]}"')
-    from machinery.rpc import Stub
+    from machinery.rpc import RpcError, Stub
     from protos.pool import messages
 
-    stub = Stub(await session.channel(), "pilot.v1.Inspect")
-    tree = orjson.loads((await stub.Tree(messages("pilot.v1").TreeRequest())).tree)
-    if flags["output"] == "json":
-        print(to_json(tree), end="")
-        return 0
-    rows: list[list[str]] = []
-    _rows(tree, "", "", rows, depth=flags["depth"])
-    for line in columns(rows, header=["ACTOR", "STATE", "RESTARTS", "MAILBOX", "LAST ERROR"]):
-        print(line)
+    channels = [await session.channel()]
+    if session.units_apart:
+        channels.append(await session.units_channel())
+    trees, failed = [], None
+    for channel in channels:
+        try:
+            reply = await Stub(channel, "pilot.v1.Inspect").Tree(messages("pilot.v1").TreeRequest())
+        except RpcError as error:  # of one process; the other is shown
+            failed = failed or error
+        else:
+            trees.append(orjson.loads(reply.tree))
+    if flags["output"] == "json" and trees:
+        print(to_json(trees if len(channels) > 1 else trees[0]), end="")
+    elif trees:
+        rows: list[list[str]] = []
+        for tree in trees:
+            _rows(tree, "", "", rows, depth=flags["depth"])
+        for line in columns(rows, header=["ACTOR", "STATE", "RESTARTS", "MAILBOX", "LAST ERROR"]):
+            print(line, flush=True)
+    if failed is not None:
+        raise failed
     return 0
 
 
@@ -63,6 +79,6 @@ COMMAND = Command(
     arguments=False,
     flags=(
         Flag("depth", "How many levels to show.", kind=Kind.INT, default=100),
-        Flag("output", "Output format. One of: (json).", short="o"),
+        Flag("output", "Output format. One of: (json). A list where the cluster is several processes.", short="o"),
     ),
 )

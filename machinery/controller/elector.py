@@ -86,7 +86,8 @@ class Candidate:
 
 
 class Elector(Actor):
-    """Runs for leader as long as it lives. `started` and `stopped` are awaited as we begin and cease to lead."""
+    """Runs for leader as long as it lives. `started` and `stopped` are awaited as we begin and cease to lead;
+    `following` is called whenever we see that another leads."""
 
     def __init__(
         self,
@@ -95,12 +96,14 @@ class Elector(Actor):
         *,
         started: Callable[[], Awaitable[None]],
         stopped: Callable[[], Awaitable[None]],
+        following: Callable[[str], None] = lambda leader: None,
         recorder: Recorder | None = None,
     ) -> None:
         self._client = client
         self._settings = settings
         self._started = started
         self._stopped = stopped
+        self._following = following
         self._recorder = recorder
         self._random = random.Random()
         suffix = f"{self._random.getrandbits(64):016x}"
@@ -165,6 +168,7 @@ class Elector(Actor):
                 return True
             candidate.observe(lease, self.clock.monotonic())
             if not candidate.may_take(self.clock.monotonic()):
+                self._following(candidate.holder)
                 return False
             lease = await self._client.update(LEASES, {**lease, "spec": candidate.spec(self.clock.now())})
         except ApiError as error:

@@ -1,4 +1,4 @@
-"""`pilot.v1.Inspect`: the tree of actors of this process."""
+"""`pilot.v1.Inspect`: the tree of actors of this process, for whoever serves it beside its own services."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 import orjson
 
 from actors.tree import Node
-from machinery.rpc import Call
+from machinery.rpc.api import Call
 from protos.pool import messages
+
+INSPECT = "pilot.v1.Inspect"
 
 
 class InspectService:
