@@ -34,12 +34,18 @@ FLAGS = (
     switch("show-managed-fields", "If true, keep the managedFields when printing objects in JSON or YAML format."),
     Flag("label-columns", "Labels that are going to be presented as columns.", short="L", kind=Kind.LIST, default=[]),
     Flag("sort-by", "If non-empty, sort list types using this field specification, a JSONPath expression."),
+    Flag("raw", "A document of the server by its path: /version, /healthz, /metrics, discovery, OpenAPI."),
     Flag("subresource", "If specified, gets the subresource of the requested object."),
     Flag("chunk-size", "Return large lists in chunks rather than all at once.", kind=Kind.INT, default=CHUNK),
 )
 
 
 async def run(session: Session, flags: Parsed) -> int:
+    if flags["raw"]:
+        if flags.args:
+            raise UsageError("arguments may not be passed when --raw is specified")
+        say_text((await (await session.client()).document(flags["raw"])).decode())
+        return 0
     if flags["field-selector"] and len(flags.args) > 1:
         raise UsageError("name cannot be provided when a selector is specified")
     if flags["filename"]:

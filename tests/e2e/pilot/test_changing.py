@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 from collections.abc import Callable
 
@@ -145,3 +146,39 @@ def test_scale(here: Pilot) -> None:
     assert here.fails("scale", "deploy/scaled").startswith('error: required flag(s) "replicas" not set')
     assert "COUNT must be greater than or equal to 0" in here.fails("scale", "deploy/scaled", "--replicas=-1")
     assert "cannot be scaled" in here.fails("scale", "cm/kube-root-ca.crt", "--replicas=1")
+
+
+def test_replace_leaves_what_the_file_says_and_nothing_else(here: Pilot) -> None:
+    here("create", "configmap", "whole", "--from-literal=a=1", "--from-literal=b=2")
+    obj = here.json("configmap", "whole")
+    file = here.write("whole.json", json.dumps({**obj, "data": {"b": "3"}}))
+    assert here("replace", "-f", file) == "configmap/whole replaced\n"
+    assert here.json("configmap", "whole")["data"] == {"b": "3"}
+    assert "Conflict" in here.fails("replace", "-f", file), "the file names the version that it was written from"
+    bare = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "whole"}, "data": {"c": "4"}}
+    assert here("replace", "-f", here.write("bare.json", json.dumps(bare))) == "configmap/whole replaced\n"
+    assert here.json("configmap", "whole")["data"] == {"c": "4"}
+    gone = here.write("gone.json", json.dumps({**bare, "metadata": {"name": "gone"}}))
+    assert here.fails("replace", "-f", gone) == (
+        f'Error from server (NotFound): error when replacing "{gone}": configmaps "gone" not found'
+    )
+
+
+def test_run_expose_and_set_image(here: Pilot) -> None:
+    assert here("run", "one", "--image=busybox", "--port=80", "--", "sleep", "60") == "pod/one created\n"
+    assert here.json("pod", "one")["spec"]["containers"][0]["args"] == ["sleep", "60"]
+    assert here("expose", "pod", "one", "--selector=run=one") == "service/one exposed\n"
+    spec = here.json("service", "one")["spec"]
+    assert (spec["selector"], spec["ports"][0]["targetPort"]) == ({"run": "one"}, 80)
+    assert "--dry-run" not in here("run", "two", "--image=busybox", "--dry-run=server")
+    assert "NotFound" in here.fails("get", "pod", "two")
+    assert here("set", "image", "pod/one", "one=busybox:2") == "pod/one image updated\n"
+    assert here("set", "image", "pod/one", "*=busybox:2") == "", "nothing to do, nothing said"
+    assert here.json("pod", "one")["spec"]["containers"][0]["image"] == "busybox:2"
+    assert here.fails("set", "image", "pod/one", "x=y") == 'error: unable to find container named "x"'
+
+
+def test_documents_of_the_server(here: Pilot) -> None:
+    assert json.loads(here("get", "--raw", "/version"))["major"] == "1"
+    assert here("get", "--raw", "/healthz") == "ok"
+    assert here.fails("get", "pods", "--raw", "/healthz").startswith("error: arguments may not be passed when --raw")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
+
 import pytest
 import yaml
 
@@ -49,7 +52,13 @@ def test_deployment_pod_and_service(here: Pilot, web: str) -> None:
     here("create", "service", "clusterip", "web", "--tcp=80:8080")
     address = here("get", "svc", "web", "-o", "jsonpath={.spec.clusterIP}")
     lines = _lines(here("describe", "svc/web"))
-    for expected in ("Selector: app=web", "Type: ClusterIP", f"IP: {address}", "Port: 80-8080 80/TCP"):
+    for expected in (
+        "Selector: app=web",
+        "Type: ClusterIP",
+        f"IP: {address}",
+        "Port: 80-8080 80/TCP",
+        "TargetPort: 8080/TCP",
+    ):
         assert expected in lines
 
 
@@ -64,6 +73,34 @@ def test_custom_resource(here: Pilot) -> None:
     assert here("apply", "-f", "-", stdin=yaml.safe_dump(ship)) == "ship.example.com/s unchanged\n"
     here("delete", "crd", "ships.example.com")
     assert "doesn't have a resource type" in here.fails("get", "ships")
+
+
+@pytest.fixture(scope="module")
+def much(here: Pilot, web: str) -> None:
+    """Objects of many kinds, at rest."""
+    here("apply", "-f", str(pathlib.Path(__file__).with_name("described.yaml")))
+    here("expose", web, "--port=80", "--name=described")
+    here("wait", "pod/big", "--for=jsonpath={.status.phase}=Running", "--timeout=60s")
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "nodes", "namespaces", "serviceaccounts", "pods", "deployments", "replicasets", "services", "endpointslices",
+        "configmaps", "secrets", "resourcequotas", "limitranges", "networkpolicies", "poddisruptionbudgets",
+        "horizontalpodautoscalers", "persistentvolumeclaims", "clusterroles", "clusterrolebindings", "priorityclasses",
+    ],
+)  # fmt: skip
+def test_it_is_what_kubectl_says(here: Pilot, much: None, what: str) -> None:
+    """Blank for blank, but for the moments that pass between the two: ages, and when a node was last heard of."""
+    words = ("describe", what, "--show-events=false")
+    ours, theirs = here(*words), here.kubectl(*words)
+    assert _at_rest(ours) == _at_rest(theirs)
+
+
+def _at_rest(text: str) -> list[str]:
+    lines = [line for line in text.split("\n") if "RenewTime:" not in line and "KubeletHas" not in line]
+    return [re.sub(r" +(Age|---|[0-9]+[smh][0-9smh]*)$", "", line) for line in lines if "KubeletReady" not in line]
 
 
 @pytest.mark.parametrize(

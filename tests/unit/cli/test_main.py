@@ -118,7 +118,7 @@ def test_help_shows_defaults_as_kubectl_does(capsys: pytest.CaptureFixture[str])
     "words",
     [
         "version", "version --client", "api-versions", "api-resources", "auth whoami", "config current-context",
-        "config view", "config get-clusters", "config get-users", "tree", "token list", "token generate", "up", "down",
+        "config view", "config get-clusters", "config get-users", "tree", "token list", "token generate", "up",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("extra", [["a"], ["--", "a"]], ids=["word", "dashed"])
