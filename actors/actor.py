@@ -54,6 +54,10 @@ class Actor:
     slow_after: ClassVar[float | None] = 10.0
     """Seconds after which one message is reported as slow; None never reports."""
 
+    interruptible: ClassVar[bool] = False
+    """Whether a stop cancels the message that is handled, for an actor that leaves nothing half done; else it waits for
+    the handler as long as the child spec allows."""
+
     # Set by the runtime before ``setup``.
     ref: Ref
     clock: Clock

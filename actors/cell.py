@@ -179,7 +179,8 @@ class Cell:
         task = self._task
         if task is None:
             return
-        interrupt = self._interruptible and (self.state is State.STARTING or self.actor_supervises())
+        eager = self.state is State.STARTING or self.actor_supervises() or self.actor.interruptible
+        interrupt = self._interruptible and eager
         self.state = State.STOPPING
         self._finishing = True
         if interrupt:

@@ -32,6 +32,7 @@ class Feed(Actor):
     """See the module."""
 
     rejects: ClassVar[tuple[type[Exception], ...]] = (ApiError,)
+    interruptible: ClassVar[bool] = True  # a load waits for a store that may be away; a cache is filled whole or not
 
     def __init__(self, etcd: EtcdClient, caches: WatchCaches) -> None:
         self._etcd = etcd

@@ -265,6 +265,24 @@ async def test_what_does_not_stop_in_time_is_cancelled_and_named() -> None:
     assert life == ["+waits", "+stubborn", "-stubborn", "-waits"]
 
 
+class Interruptible(Worker):
+    interruptible = True
+
+
+async def test_a_stop_cancels_the_handler_of_an_actor_that_can_be_interrupted() -> None:
+    life: list[str] = []
+    reports: list[Report] = []
+    clock = VirtualClock()
+    hanging = [ChildSpec("waits", lambda: Interruptible("waits", life))]
+    async with System(tree(hanging), clock=clock, report=reports.append) as system:
+        asking = asyncio.ensure_future(system.ref("waits").ask("hang"))
+        await clock.settle()
+    assert life == ["+waits", "-waits"]
+    with pytest.raises(DeadRef):
+        await asking
+    assert not [report for report in reports if isinstance(report, StopTimeout)]
+
+
 async def test_stop_during_a_hanging_setup() -> None:
     life: list[str] = []
 
