@@ -233,6 +233,8 @@ def reason(error: Exception) -> str:
 
 
 def _tail(path: pathlib.Path, begin: int) -> str:
+    if not path.exists():
+        return ""
     with path.open("rb") as log:
         log.seek(begin)
         lines = log.read().decode(errors="replace").strip().splitlines()

@@ -106,7 +106,7 @@ class Claim:
         (self.directory / LOCK).unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()
-        tidy(self.directory)
+        tidy(self.directory, log=kind is None)  # otherwise the log has yet to say why
 
     def _locked(self) -> IO[bytes]:
         while True:
@@ -131,12 +131,11 @@ class Claim:
             lock.close()  # who had the name ended in between, and took this file away
 
 
-def tidy(place: pathlib.Path) -> None:
-    """Remove a name's directory unless somebody has the name, or a log says something."""
-    log = place / "log"
+def tidy(place: pathlib.Path, *, log: bool = True) -> None:
+    """Remove a name's directory unless somebody has the name, or there is a log. log: an empty one goes, too."""
     with contextlib.suppress(OSError):
-        if not log.stat().st_size:
-            log.unlink()
+        if log and not (place / "log").stat().st_size:
+            (place / "log").unlink()
     with contextlib.suppress(OSError):
         place.rmdir()
 

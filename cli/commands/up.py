@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "pilothouse"
 LOOPBACK = "127.0.0.1"
+A_LITTLE = 1 << 20
+"""Bytes; a store that has less can write nothing more."""
+BEGIN_ANEW = "Restore it from a copy, or begin anew in another directory."
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -33,8 +36,6 @@ STOP_SECONDS = 30.0
 async def up(session: Session, flags: Parsed) -> int:
     from pilothouse.instance import Claim, InstanceError, find
 
-    if flags.args:
-        raise UsageError(f"up takes no arguments, got {' '.join(flags.args)}", hint=f"Name it: --name {flags.args[0]}")
     _check_given(flags, "up")
     if flags["nodes"] < 0 or flags["nodes"] > 1000:
         raise UsageError("--nodes must be between 0 and 1000")
@@ -67,6 +68,10 @@ async def up(session: Session, flags: Parsed) -> int:
 
 async def _run(claim: Claim, flags: Parsed, running: foreground.Foreground, clock: Clock) -> int:
     """The cluster, in the foreground, until a signal ends it."""
+    import sqlite3
+
+    from machinery.errors import ApiError
+
     started = time.monotonic()
     files = await _check_kubeconfig(claim.name, flags, clock)
     running.say(f'Starting cluster "{claim.name}" ...')
@@ -90,6 +95,10 @@ async def _run(claim: Claim, flags: Parsed, running: foreground.Foreground, cloc
         return 0
     except TimeoutError:
         raise CliError(f"not ready after {START_SECONDS:g} s", hint="Run again with -v=1 to see why.") from None
+    except (ApiError, sqlite3.Error) as error:
+        if not flags["data-dir"]:
+            raise
+        raise _of_storage(error, _store_in(flags)) from error
     finally:
         await cluster.stop()
         await _take_out(claim.name, files, clock)
@@ -100,6 +109,7 @@ def _make(name: str, flags: Parsed) -> Cluster:
     from etcdlite.errors import DatabaseError
     from pilothouse.cluster import Cluster, Listen
     from pilothouse.credentials import CredentialsError
+    from pilothouse.instance import running as recorded
 
     for flag, host in (("port", flags["bind-address"]), ("grpc-port", flags["bind-address"]), ("etcd-port", LOOPBACK)):
         if flags[flag] is not None:
@@ -108,7 +118,9 @@ def _make(name: str, flags: Parsed) -> Cluster:
         if flags["data-dir"]:
             from etcdlite.store.log import check_usable
 
-            check_usable(str(pathlib.Path(flags["data-dir"]) / "etcd"))
+            place = _store_in(flags)
+            place.mkdir(parents=True, exist_ok=True)
+            check_usable(str(place))
         return Cluster(
             name=name,
             nodes=flags["nodes"],
@@ -121,8 +133,33 @@ def _make(name: str, flags: Parsed) -> Cluster:
                 etcd_port=flags["etcd-port"],
             ),
         )
-    except (DatabaseError, CredentialsError) as error:
+    except CredentialsError as error:
         raise CliError(f"--data-dir: {error}") from None
+    except DatabaseError as error:
+        users = [each for each in recorded() if each.data_dir == str(_store_in(flags).parent.resolve())]
+        hint = (
+            f"Cluster \"{users[0].name}\" uses it: end that with 'pilot down {users[0].name}'." if users else BEGIN_ANEW
+        )
+        raise CliError(f"--data-dir: {error}", hint=hint) from None
+    except OSError as error:
+        raise CliError(f"--data-dir: {foreground.reason(error)}") from None
+
+
+def _store_in(flags: Parsed) -> pathlib.Path:
+    """Where the store's file is, of who keeps data."""
+    return pathlib.Path(flags["data-dir"]) / "etcd"
+
+
+def _of_storage(error: Exception, place: pathlib.Path) -> Exception:
+    """What ended a cluster that keeps data, when it was the disk; else the error itself."""
+    import shutil
+    import sqlite3
+
+    if shutil.disk_usage(place).free < A_LITTLE:
+        return CliError(f"--data-dir: {place}: No space left on device", hint="Make room there and start it again.")
+    if isinstance(error, sqlite3.Error):
+        return CliError(f"--data-dir: {place}: {error}", hint=BEGIN_ANEW)
+    return error
 
 
 def _check_free(host: str, port: int, flag: str) -> None:
@@ -348,7 +385,6 @@ PILOTHOUSE_HOME=/tmp/mine pilot up --detach
         summary="End what 'pilot up', 'init' or 'join' runs; of 'up', take its entry out of its kubeconfig.",
         usage="down [--name NAME]",
         run=down,
-        arguments=False,
         flags=(_NAME,),
     ),
 }

@@ -26,6 +26,16 @@ def test_a_stopped_unit_does_nothing_until_it_is_started(here: Pilot) -> None:
     assert len(here("units", "journal", "job", "--lines=2").splitlines()) == 2
 
 
+def test_enabling_is_not_starting(here: Pilot) -> None:
+    try:
+        assert here("units", "disable", "cronjob").startswith("cronjob: active (running")
+        assert here("units", "disable", "--now", "cronjob") == "cronjob: inactive (dead)\n"
+        assert here("units", "enable", "cronjob") == "cronjob: inactive (dead)\n"
+    finally:
+        here("units", "enable", "--now", "cronjob")
+    assert here("units", "status", "cronjob").splitlines()[1].endswith("loaded (enabled)")
+
+
 def test_tree(pilot: Pilot) -> None:
     text = pilot("tree", "--depth=1")
     for part in ("etcdlite", "apiserver", "controllermgr", "scheduler", "nodeagent"):
@@ -41,6 +51,7 @@ def test_tree(pilot: Pilot) -> None:
         ("units stop nope", "Error from server (NotFound): unit nope not found"),
         ("units journal nope", "Error from server (NotFound): unit nope not found"),
         ("units start", "error: name at least one unit; 'pilot units' lists them"),
+        ("units --state=bogus", "error: --state must be of active, activating, backoff, "),
         ("units nope", 'error: unknown command "nope" for "pilot units"'),
         ("units journal job --lines=x", 'error: invalid argument "x" for "--lines" flag: must be an integer'),
         ("tree nope", "error: unexpected arguments: [nope]"),

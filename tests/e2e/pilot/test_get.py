@@ -126,3 +126,9 @@ def test_nothing_there_is_said_on_standard_error(here: Pilot) -> None:
     assert here.run("get", "jobs").err == "No resources found in test-get namespace.\n"
     assert here.json("jobs")["items"] == []
     assert here("get", "job", "nope", "--ignore-not-found") == ""
+
+
+def test_what_is_printed_is_utf8_whatever_the_locale_says(here: Pilot) -> None:
+    here("create", "configmap", "words", "--from-literal=a=naïve – ☃")
+    for output in ("yaml", "json"):
+        assert "naïve – ☃" in here("get", "configmap", "words", "-o", output, PYTHONIOENCODING="ascii")

@@ -30,6 +30,12 @@ def test_a_fault_of_our_own_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys:
     assert err == "error: internal error: KeyError: 'some\\nkey' (run it again with -v=8 for the details)\n"
 
 
+def test_without_a_word_the_overview_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    out, err = capsys.readouterr()
+    assert "Cluster management:" in out and err == ""
+
+
 @pytest.mark.parametrize("words", [["-v=8"], ["-v", "8"], ["--v=8"], ["-v8"]], ids=" ".join)
 def test_its_details_are_for_those_who_ask(
     monkeypatch: pytest.MonkeyPatch,
