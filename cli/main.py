@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "expose": ("run", "Take a workload and expose it as a new service"),
         "set": ("set", "Set specific features on objects"),
         "apply": ("apply", "Apply a configuration to a resource by file name or stdin"),
+        "diff": ("diff", "Diff the live version against a would-be applied version"),
         "delete": ("delete", "Delete resources by file names, stdin, resources and names, or by a selector"),
         "edit": ("edit", "Edit a resource on the server"),
         "replace": ("replace", "Replace a resource by file name or stdin"),

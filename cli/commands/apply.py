@@ -50,7 +50,8 @@ async def run(session: Session, flags: Parsed) -> int:
             if flags["server-side"]:
                 await _server_side(client, target, flags)
             else:
-                await _client_side(client, target, flags)
+                after, done = await client_side(client, target, _recorded(target), flags)
+                report.done(flags, target.resource, after, done)
         except CliError as error:
             failures.append(error)
             continue
@@ -84,11 +85,12 @@ async def _server_side(client: Client, target: Target, flags: Parsed) -> None:
     report.done(flags, target.resource, after, "serverside-applied")
 
 
-async def _client_side(client: Client, target: Target, flags: Parsed) -> None:
-    assert target.obj is not None, "targets of files have their object"
+async def client_side(client: Client, target: Target, wanted: Object, flags: Parsed) -> tuple[Object, str]:
+    """Make the object what is wanted: as it is then, and what was done to it. Raises ApiError, CliError.
+
+    flags: those of `apply` that say how to ask (dry-run, validate, field-manager)."""
     mode = report.dry_run(flags)
     manager = flags["field-manager"] or MANAGER
-    wanted = _recorded(target)
     gvr = target.resource.gvr
     for attempt in range(TRIES):
         try:
@@ -107,15 +109,12 @@ async def _client_side(client: Client, target: Target, flags: Parsed) -> None:
                     )
                 except ApiError as error:
                     raise ServerError(error, doing=f'error when creating "{target.source}"') from None
-            report.done(flags, target.resource, after, "created")
-            return
+            return after, "created"
         patch, kind = _patch(target, wanted, current)
         if not patch:
-            report.done(flags, target.resource, current, "unchanged")
-            return
+            return current, "unchanged"
         if mode == "client":
-            report.done(flags, target.resource, current, "configured")
-            return
+            return current, "configured"
         try:
             after = await client.patch(
                 gvr,
@@ -131,21 +130,27 @@ async def _client_side(client: Client, target: Target, flags: Parsed) -> None:
             if attempt == TRIES - 1:
                 raise
             continue
-        report.done(flags, target.resource, after, "configured")
-        return
+        return after, "configured"
+    raise AssertionError("the last try ends in one way or another")
 
 
-def _recorded(target: Target) -> Object:
-    """The manifest with itself, as it stands, in the annotation that the next apply reads."""
+def bare(target: Target) -> Object:
+    """The manifest as it stands, in its namespace and without what an earlier apply recorded in it."""
     assert target.obj is not None, "targets of files have their object"
     metadata = {**(target.obj.get("metadata") or {})}
     if target.namespace:
         metadata["namespace"] = target.namespace
-    annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != LAST_APPLIED}
-    metadata["annotations"] = annotations
-    bare = {**target.obj, "metadata": metadata}
-    said = orjson.dumps(bare, option=orjson.OPT_SORT_KEYS).decode() + "\n"
-    return {**bare, "metadata": {**metadata, "annotations": {**annotations, LAST_APPLIED: said}}}
+    annotations = metadata.get("annotations") or {}
+    metadata["annotations"] = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
+    return {**target.obj, "metadata": metadata}
+
+
+def _recorded(target: Target) -> Object:
+    """The manifest with itself in the annotation that the next apply reads."""
+    plain = bare(target)
+    metadata = plain["metadata"]
+    said = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+    return {**plain, "metadata": {**metadata, "annotations": {**metadata["annotations"], LAST_APPLIED: said}}}
 
 
 def _patch(target: Target, wanted: Object, current: Object) -> tuple[dict[str, Any], PatchType]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from tests.e2e.pilot.conftest import Pilot
+from tests.e2e.pilot.conftest import Pilot, Result
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -140,3 +142,28 @@ def test_bad_files(here: Pilot, text: str, said: str) -> None:
 def test_refusals(here: Pilot, words: str, said: str) -> None:
     result = here.run("apply", *words.split(), stdin=manifest("never"))
     assert (result.code, result.out) == (1, "") and result.err.startswith(said), result.err
+
+
+def test_diff_is_what_apply_would_change(here: Pilot) -> None:
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "differs"}, "data": {"a": "1"}}
+    file = here.write("differs.json", json.dumps(settings))
+    result = here.run("diff", "-f", file)
+    assert result.code == 1 and '+  a: "1"' in result.out.splitlines()
+    assert "NotFound" in here.fails("get", "configmap", "differs"), "it only asks"
+    here("apply", "-f", file)
+    assert here.run("diff", "-f", file) == Result(0, "", "")
+    here.write("differs.json", json.dumps({**settings, "data": {"a": "2"}}))
+    result = here.run("diff", "-f", file)
+    changes = [line for line in result.out.splitlines() if line[0] in "+-" and line[:3] not in ("+++", "---")]
+    assert (result.code, changes) == (1, ['-  a: "1"', '+  a: "2"'])
+    assert here.json("configmap", "differs")["data"] == {"a": "1"}
+
+
+def test_diff_keeps_secrets(here: Pilot) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "differs"}, "stringData": {"a": "1", "b": "2"}}
+    file = here.write("secret.json", json.dumps(secret))
+    here("apply", "-f", file)
+    here.write("secret.json", json.dumps({**secret, "stringData": {"a": "1", "b": "3"}}))
+    out = here.run("diff", "-f", file).out
+    assert "-  b: '*** (before)'" in out and "+  b: '*** (after)'" in out and "   a: '***'" in out
+    assert here.run("diff", "-f", "nope", KUBECTL_EXTERNAL_DIFF="none").code > 0
