@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from etcdlite.config import Config
 from etcdlite.errors import DatabaseError
 from etcdlite.listen import check_free
 from etcdlite.store.log import check_usable
-from machinery.process import settings
+from machinery.process import logs, settings
 
 DEFAULT_URL = "http://127.0.0.1:2379"
 PROG = "etcdlite"
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DatabaseError, OSError) as error:
         print(f"etcdlite: {error}", file=sys.stderr)
         return 1
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.setup()
     served = app.spec()
     spec = ChildSpec("root", lambda: Supervisor([served, ChildSpec("announce", lambda: Announcer(app))]))
     return run(spec, clock=SystemClock(), name="etcdlite")

@@ -69,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def to_config(given: argparse.Namespace) -> Config:
     """Flags into settings. Raises ValueError for a malformed label or taint, OSError for an unreadable stage file."""
-    names: int | tuple[str, ...] = given.nodes or tuple(given.node_name) or (socket.gethostname().lower(),)
+    names: int | tuple[str, ...] = given.nodes or tuple(
+        name.strip().lower() for name in given.node_name or [socket.gethostname()]
+    )  # as kubelet
     return Config(
         nodes=names,
         name_prefix=given.name_prefix,

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from machinery.objects.names import is_dns_subdomain
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -51,13 +53,17 @@ class Config:
     """Whether containers get the environment variables that tell of services."""
 
     def names(self) -> tuple[str, ...]:
-        """The nodes' names. Raises ValueError for none, a name twice, or more than one on a real runtime."""
+        """The nodes' names. Raises ValueError for none, a name twice, one that no Node can have, or more than one on a
+        real runtime."""
         if isinstance(self.nodes, int):
             found = tuple(f"{self.name_prefix}-{index + 1}" for index in range(self.nodes))
         else:
             found = tuple(self.nodes)
         if not found or len(set(found)) != len(found):
             raise ValueError(f"an agent needs nodes with distinct names, not {list(found)}")
+        for name in found:
+            if problems := is_dns_subdomain(name):
+                raise ValueError(f'node name: Invalid value: "{name}": {"; ".join(problems)}')
         if self.runtime != "fake" and len(found) > 1:
             raise ValueError("an agent on a real runtime is one node")
         return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import re
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -28,11 +27,13 @@ async def run(session: Session, flags: Parsed) -> int:
     from machinery.errors import ApiError
     from pilothouse.init.settings import InitError
     from pilothouse.instance import Claim, InstanceError, find
+    from pilothouse.join import node
 
     settings = _settings(flags)
 
     async def work() -> int:
-        claim = Claim(settings.name)
+        node.check(settings)
+        claim = Claim(settings.name, flag="--node-name")
         if flags["detach"]:
             await foreground.detach(claim, ["join", settings.endpoint], flags, say=say)
             if find(claim.name) is None:
@@ -103,9 +104,7 @@ def _settings(flags: Parsed) -> NodeSettings:
     host, colon, port = flags.args[0].rpartition(":")
     if not colon or not host or not port.isdigit():
         raise UsageError(f"{flags.args[0]!r} is not HOST:PORT")
-    name = (flags["node-name"] or socket.gethostname()).lower()
-    if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
-        raise UsageError(f"--node-name: {name!r} is not a DNS name (lower case letters, digits, '-' and '.')")
+    name = (flags["node-name"] or socket.gethostname()).strip().lower()
     runtime = flags["runtime"]
     if runtime != "fake" and not runtime.startswith("unix:"):
         runtime = f"unix://{pathlib.Path(runtime).absolute()}"

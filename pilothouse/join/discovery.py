@@ -14,6 +14,7 @@ import re
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,18 +43,27 @@ class Found:
 
 
 async def discover(
-    endpoint: str, token: str, hashes: tuple[str, ...], *, clock: Clock, unsafe: bool = False, timeout: float = 60.0
+    endpoint: str,
+    token: str,
+    hashes: tuple[str, ...],
+    *,
+    clock: Clock,
+    unsafe: bool = False,
+    timeout: float = 60.0,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Found:
     """Ask `host:port` what cluster it is, until it answers with our token's signature or `timeout` seconds are over.
 
-    hashes: accepted `sha256:...` of the authority's public key; `unsafe` takes any. Raises InitError."""
+    hashes: accepted `sha256:...` of the authority's public key; `unsafe` takes any. say: takes a line at the beginning,
+    one for each new reason to ask again, and one at the end. Raises InitError."""
     identity, secret = split(token)
     if not hashes and not unsafe:
         raise InitError(
             "the authority cannot be verified: give --discovery-token-ca-cert-hash (printed by 'pilot token create "
             "--print-join-command'), or --discovery-token-unsafe-skip-ca-verification"
         )
-    why = ""
+    say(f"[discovery] Requesting cluster-info from {endpoint}")
+    why = said = ""
     try:
         async with clock.timeout(timeout):
             while True:
@@ -65,8 +75,13 @@ async def discover(
                 else:
                     found = _checked(data, identity, secret, hashes, unsafe=unsafe)
                     if found is not None:
+                        pinned = "" if unsafe else ", and its authority is the pinned one"
+                        say(f"[discovery] Cluster-info is signed with the token{pinned}")
                         return found
                     why = f'the cluster does not know a token with id "{identity}", or it has expired'
+                if why != said:
+                    said = why
+                    say(f"[discovery] {endpoint}: {why}; will try again, for {timeout:g} s in all")
                 await clock.sleep(RETRY_SECONDS)
     except TimeoutError:
         raise InitError(f"{endpoint}: {why or 'no answer'} (waited {timeout:g} s)") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ from machinery.client.grpc import ApiClient
 from machinery.client.resources import NODES
 from machinery.client.target import Target, target
 from machinery.errors import NotFound
-from machinery.objects import conditions
+from machinery.objects import conditions, names, timefmt
 from machinery.pki.request import node_of, user_name
 from machinery.pki.tls import TlsFiles
 from pilothouse import pki
 from pilothouse.entry import KubeConfigEntry
+from pilothouse.init import tokens
 from pilothouse.init.control_plane import PATIENCE
 from pilothouse.init.processes import Process, Program
 from pilothouse.init.settings import InitError
@@ -57,15 +59,35 @@ class NodeSettings:
         return self.data_dir / "log" / "nodeagent.log"
 
 
+def check(settings: NodeSettings) -> None:
+    """Raises InitError for what cannot be, before anything is asked or written; words are kubeadm's and kubelet's."""
+    if problems := names.is_dns_subdomain(settings.name):
+        raise InitError(f'--node-name: Invalid value: "{settings.name}": {"; ".join(problems)}')
+    if settings.token:
+        tokens.split(settings.token)
+    discovery.check_hashes(settings.hashes)
+    if settings.discovery_timeout <= 0:
+        shown = timefmt.format_duration(settings.discovery_timeout)
+        raise InitError(f'--discovery-timeout: Invalid value: "{shown}": must be more than 0')
+    if settings.node_ip:
+        try:
+            ipaddress.ip_address(settings.node_ip)
+        except ValueError:
+            raise InitError(f'--node-ip: Invalid value: "{settings.node_ip}": ip address is not valid') from None
+    for label in filter(None, settings.labels.split(",")):
+        key, equals, value = label.partition("=")
+        problems = names.is_label_key(key) + names.is_label_value(value) if equals else ["must be KEY=VALUE"]
+        if problems:
+            raise InitError(f'--node-labels: Invalid value: "{label}": {"; ".join(problems)}')
+
+
 async def bootstrap(settings: NodeSettings, *, clock: Clock, say: Callable[[str], None]) -> None:
     """Discovery and certificate, unless an earlier join left good ones. Raises InitError, ApiError, OSError."""
-    discovery.check_hashes(settings.hashes)
     if _joined(settings, clock=clock):
         say(f"Using the existing certificate in {settings.pki}")
         return
     if not settings.token:
         raise InitError("--token is needed for the first join: 'pilot token create --print-join-command' prints it")
-    say(f"Discovering the cluster at {settings.endpoint}")
     found = await discovery.discover(
         settings.endpoint,
         settings.token,
@@ -73,8 +95,9 @@ async def bootstrap(settings: NodeSettings, *, clock: Clock, say: Callable[[str]
         clock=clock,
         unsafe=settings.unsafe,
         timeout=settings.discovery_timeout,
+        say=say,
     )
-    say("Asking for a certificate")
+    say("[kubelet-start] Asking for a certificate")
     channel = dial(Target(server=found.server, grpc_tokens=found.grpc_tokens, ca=found.ca, token=settings.token))
     try:
         client = ApiClient(channel, user_agent="pilot-join", timeout=30.0)
@@ -93,7 +116,7 @@ async def bootstrap(settings: NodeSettings, *, clock: Clock, say: Callable[[str]
         user_name=user_name(settings.name),
     )
     kubeconfig.write(settings.kubeconfig, entry.document())
-    say(f'Wrote "{settings.kubeconfig.name}" kubeconfig file')
+    say(f'[kubelet-start] Wrote "{settings.kubeconfig.name}" kubeconfig file')
 
 
 def _joined(settings: NodeSettings, *, clock: Clock) -> bool:

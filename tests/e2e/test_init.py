@@ -9,6 +9,7 @@ import pathlib
 import re
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -121,7 +122,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next(tmp_path: pathlib.Path, at
         assert (control.config_dir / "pki" / "ca.crt").read_bytes() == authority
 
 
-@pytest.mark.parametrize("at", ["Discovering the cluster", "Asking for a certificate", 'Wrote "kubelet.conf"'])
+@pytest.mark.parametrize("at", ["Requesting cluster-info", "Asking for a certificate", 'Wrote "kubelet.conf"'])
 def test_a_join_that_is_killed_is_finished_by_the_next(joining: Joining, at: str) -> None:
     name = f"killed-{len(at)}"
     node = Host(name, joining.directory / name, "127.0.0.1")
@@ -215,6 +216,48 @@ def test_joining_with_a_wrong_token(joining: Joining, token: str, why: str) -> N
     assert re.search(why, joining.refused("n", token=token))
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"node_name": "A_B"}, '--node-name: Invalid value: "a_b": a lowercase RFC 1123 subdomain must consist of'),
+        ({"node_name": "a..b"}, '--node-name: Invalid value: "a..b": a lowercase RFC 1123 subdomain must'),
+        ({"node_ip": "nowhere"}, '--node-ip: Invalid value: "nowhere": ip address is not valid'),
+        ({"node_labels": "a=b,c"}, '--node-labels: Invalid value: "c": must be KEY=VALUE'),
+        ({"node_labels": "a b=c"}, '--node-labels: Invalid value: "a b=c": name part must consist of'),
+        ({"discovery_timeout": "0s"}, '--discovery-timeout: Invalid value: "0s": must be more than 0'),
+    ],
+)
+def test_joining_with_what_cannot_be(joining: Joining, changed: dict[str, str], said: str) -> None:
+    assert said in joining.refused("n", **changed)
+    assert not (joining.directory / "n" / "node").exists()
+
+
+@pytest.mark.parametrize("detach", [(), ("--detach",)], ids=["foreground", "detached"])
+def test_joining_says_what_it_waits_for(joining: Joining, detach: tuple[str, ...]) -> None:
+    node = Host("waiting", joining.directory / "waiting", "127.0.0.1")
+    words = [*joining.command.split()[1:], *node.join_flags(), "--node-name=waiting", "--runtime=fake", *detach]
+    words[words.index(joining.token)] = "zzzzzz.0123456789abcdef"
+    with node.start(sys.executable, "-m", "cli", *words) as running:
+        assert running.until("[", seconds=30) == f"[discovery] Requesting cluster-info from {joining.endpoint}"
+        assert running.until("[", seconds=30) == (
+            f'[discovery] {joining.endpoint}: the cluster does not know a token with id "zzzzzz", or it has expired; '
+            "will try again, for 60 s in all"
+        )
+
+
+def test_a_token_that_has_run_out_before_it_is_made(joining: Joining) -> None:
+    said = joining.control.refused("token", "create", "--ttl=-5s")
+    assert said == "error: a token cannot be good for -5s; 0 is for ever\n"
+
+
+def test_the_tree_of_both_processes_that_listen(joining: Joining) -> None:
+    text = joining.control.pilot("tree", "--depth=5")
+    for name in ("feed", "definitions", "tunnels", "informers", "units", "elector", "deployment"):
+        assert f"─ {name} " in text
+    trees = json.loads(joining.control.pilot("tree", "-o", "json"))
+    assert [tree["name"] for tree in trees] == ["apiserver", "controllermgr"]
+
+
 def test_joining_with_a_wrong_secret(joining: Joining) -> None:
     wrong = f"{joining.token.partition('.')[0]}.{'0' * 16}"
     assert "the cluster's signature does not fit the token" in joining.refused("n", token=wrong)
@@ -247,7 +290,9 @@ def test_joining_twice(joining: Joining) -> None:
     node = Host("twice", joining.directory / "twice", "127.0.0.1")
     with node.join(joining.command, "fake") as agent:
         agent.until("has joined the cluster", seconds=60)
-        assert 'named "twice" runs already' in joining.refused("twice")
+        again = joining.refused("twice")
+        assert 'named "twice" runs already' in again
+        assert "or choose another --node-name" in again
         # Another host with the name of a node that lives.
         other = Joining(joining.control, joining.command, joining.directory / "elsewhere")
         joining.control.pilot("wait", "--for=condition=Ready", "node/twice", "--timeout=30s")

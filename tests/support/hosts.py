@@ -96,6 +96,18 @@ class Running:
         """Its direct children: module that each runs (`python -m MODULE`) -> process id."""
         return children(self.pid)
 
+    def rest(self, *, seconds: float) -> str:
+        """What it prints until it ends, which it must; all of its output."""
+        with contextlib.suppress(AssertionError):
+            for _ in self.lines(seconds=seconds):
+                pass
+        self._process.wait(timeout=seconds)
+        return self.output
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """SIGKILL: no time for a last word."""
         self._process.kill()
