@@ -39,6 +39,7 @@ class Command:
     usage: the words after `pilot`: "get (TYPE[.VERSION][.GROUP] [NAME | -l label] | TYPE/NAME ...) [flags]".
     examples: lines as they are shown, `# comment` lines included.
     arguments: whether there may be any; a command that takes none refuses them before it runs.
+    passes_on: whether the words after `--` are for another program; else they are arguments like those before it.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Command:
     subcommands: Mapping[str, Command] = field(default_factory=dict)
     aliases: Sequence[str] = ()
     arguments: bool = True
+    passes_on: bool = False
 
 
 def help_text(command: Command, path: str) -> str:

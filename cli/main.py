@@ -172,9 +172,10 @@ def _parse(command: Command, path: str, words: Sequence[str]) -> Parsed:
     ]
     try:
         parsed = parse(words, (*command.flags, *inherited))
-        extra = [*parsed.args, *parsed.rest]
-        if extra and not command.arguments and not parsed["help"]:
-            raise UsageError(f"unexpected arguments: [{' '.join(extra)}]")
+        if not command.passes_on:
+            parsed.args += parsed.rest
+        if parsed.args and not command.arguments and not parsed["help"]:
+            raise UsageError(f"unexpected arguments: [{' '.join(parsed.args)}]")
         return parsed
     except UsageError as error:
         raise UsageError(error.message, hint=f"See '{path} --help' for usage.") from None

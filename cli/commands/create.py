@@ -112,7 +112,7 @@ def _commands() -> dict[str, Command]:
         group, _, name = words.rpartition(" ")
         command = Command(
             name, generator.summary, f"create {generator.usage}", partial(generate, generator=generator),
-            (*generator.flags, *_COMMON),
+            (*generator.flags, *_COMMON), passes_on=generator.passes_on,
         )  # fmt: skip
         if group:
             groups.setdefault(group, {})[name] = command

@@ -66,6 +66,7 @@ COMMANDS = {
             _LABELS,
             *_COMMON,
         ),
+        passes_on=True,
         examples="# A pod that sleeps\npilot run sleeper --image=busybox --command -- sleep 3600",
     ),
     "expose": Command(

@@ -21,6 +21,7 @@ class Generator:
     """One kind that can be made from flags. usage: the words after `create`. make: pure, `(name, flags) -> object`.
 
     noun: what a refusal says could not be created; "" where kubectl says nothing of its own.
+    passes_on: whether words after `--` are the container's command.
     prepare: what has to be asked of the server first; its answers go into the flags' values.
     """
 
@@ -32,6 +33,7 @@ class Generator:
     flags: Sequence[Flag] = ()
     namespaced: bool = True
     aliases: Sequence[str] = ()
+    passes_on: bool = False
     prepare: Callable[[Session, Parsed], Awaitable[None]] | None = None
 
 

@@ -108,18 +108,18 @@ GENERATORS = {
             Flag("replicas", "Number of replicas to create.", short="r", kind=Kind.INT, default=1),
             Flag("port", "The containerPort that this deployment exposes.", kind=Kind.INT, default=0),
         ),
-        aliases=("deploy",),
+        aliases=("deploy",), passes_on=True,
     ),
     "job": Generator(
         GVR("batch", "v1", "jobs"), "job NAME --image=image [--from=cronjob/name] -- [COMMAND] [args...]",
         "Create a job", "job", _job,
         (_IMAGE, Flag("from", "The name of the resource to create a Job from (only cronjob is supported).")),
-        prepare=_template_of,
+        prepare=_template_of, passes_on=True,
     ),
     "cronjob": Generator(
         CRON_JOBS, "cronjob NAME --image=image --schedule='0/5 * * * ?' -- [COMMAND]",
         "Create a cron job", "cronjob", _cron_job,
         (_IMAGE, Flag("schedule", "A schedule in the Cron format."), Flag("restart", "Restart policy of the job.")),
-        aliases=("cj",),
+        aliases=("cj",), passes_on=True,
     ),
 }  # fmt: skip

@@ -109,6 +109,7 @@ def _at_rest(text: str) -> list[str]:
         ("pod nope", 'Error from server (NotFound): pods "nope" not found'),
         ("nope", 'error: the server doesn\'t have a resource type "nope"'),
         ("", "error: You must specify the type of resource to describe."),
+        ("-- nope", 'error: the server doesn\'t have a resource type "nope"'),
         ("pod x -l a=b", "error: name cannot be provided when a selector is specified"),
     ],
 )
