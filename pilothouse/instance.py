@@ -64,14 +64,16 @@ def home(environ: Mapping[str, str] | None = None) -> pathlib.Path:
 class Claim:
     """The right to run the cluster of a name, from `with Claim(name)` until its end.
 
-    Raises InstanceError when the name is no DNS name or another process has it."""
+    flag: what the user chooses the name with. Raises InstanceError when the name is no DNS name or another process has
+    it."""
 
-    def __init__(self, name: str, *, directory: pathlib.Path | None = None) -> None:
+    def __init__(self, name: str, *, directory: pathlib.Path | None = None, flag: str = "--name") -> None:
         if not _NAME.fullmatch(name) or len(name) > 63:
             raise InstanceError(
-                f"--name: {name!r} is not a name: lower case letters, digits, '-' and '.', at most 63 of them"
+                f"{flag}: {name!r} is not a name: lower case letters, digits, '-' and '.', at most 63 of them"
             )
         self.name = name
+        self._flag = flag
         self.directory = (directory or home()) / name
         self._lock: IO[bytes] | None = None
 
@@ -123,7 +125,7 @@ class Claim:
                 lock.close()
                 raise InstanceError(
                     f"a cluster named \"{self.name}\" runs already: end it with 'pilot down {self.name}', "
-                    "or choose another --name"
+                    f"or choose another {self._flag}"
                 ) from None
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(lock.fileno()), (self.directory / LOCK).stat()):
