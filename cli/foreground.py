@@ -97,8 +97,11 @@ async def detach(claim: Claim, command: Sequence[str], flags: Parsed, *, say: Sa
     claim.prepare()
     words = [f"--{name}={_text(flags[name])}" for name in sorted(flags.given - {"detach", "help", "v"})]
     begin = claim.log.stat().st_size if claim.log.exists() else 0
-    read, process = _started([*command, *words], claim.log)
-    word, text = await _last_word(read, process, say)
+    try:
+        process, word, text = await _last_word([*command, *words], claim.log, say)
+    except Interrupted:
+        tidy(claim.directory)
+        raise
     if word != READY:
         code = _exit_code(process)
         reason = text or _tail(claim.log, begin) or f"it ended with exit code {code}"
@@ -106,10 +109,9 @@ async def detach(claim: Claim, command: Sequence[str], flags: Parsed, *, say: Sa
         raise CliError(reason, hint=f"Its log: {claim.log}" if claim.log.exists() else "")
 
 
-async def _last_word(descriptor: int, process: int, say: Say) -> tuple[str, str]:
-    """READY or ERROR and its text, after all that the process says before; two empty ones when it ends without.
-
-    When we are told to end, it is told to and waited for."""
+async def _last_word(words: Sequence[str], log: pathlib.Path, say: Say) -> tuple[int, str, str]:
+    """Start the process: its id, and READY or ERROR with a text, after all that it says before; two empty ones when it
+    ends without. Raises Interrupted: when we are told to end, it is told to and waited for."""
     loop, over, unread, last = asyncio.get_running_loop(), asyncio.Event(), bytearray(), ("", "")
 
     def take() -> None:
@@ -131,15 +133,18 @@ async def _last_word(descriptor: int, process: int, say: Say) -> tuple[str, str]
     def end(number: int) -> None:
         ended.append(number)
         with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL if len(ended) > 1 else signal.SIGTERM)
+            os.kill(process, signal.SIGKILL if ended.count(signal.SIGINT) > 1 else signal.SIGTERM)
 
     ended: list[int] = []
     signals = (signal.SIGINT, *_endings())
     for number in signals:
         loop.add_signal_handler(number, end, number)
+    descriptor, process = _started(words, log)
     loop.add_reader(descriptor, take)
     try:
         await over.wait()
+    except asyncio.CancelledError:
+        end(signal.SIGINT)  # it came before there was a handler
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
@@ -148,7 +153,7 @@ async def _last_word(descriptor: int, process: int, say: Say) -> tuple[str, str]
         # it may have become ready just before, and said so: then it still ends now
         _exit_code(process)
         raise Interrupted(128 + ended[0])
-    return last
+    return process, *last
 
 
 def _started(words: Sequence[str], log: pathlib.Path) -> tuple[int, int]:

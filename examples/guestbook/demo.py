@@ -1,17 +1,27 @@
 """The demo: a cluster with three nodes, the guestbook on it, and what to try next.
 
 Everything here is what a user would type, in order: `pilot up`, `pilot apply`, `pilot get`; progress comes from
-watches. `--once` ends when all is ready: exit code 0, or 1 with what is not ready and why.
+watches. `--once` ends when all is ready: exit code 0, or 1 with what is not ready and why. Ctrl-C ends the cluster,
+whenever it comes.
 """
 
 from __future__ import annotations
+
+import signal
+
+# until `main` answers it there is nothing to end but this process, which needs no traceback for that
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+# ruff: noqa: E402  # what is imported takes its time, too
 
 import argparse
 import asyncio
 import contextlib
 import os
 import pathlib
-import signal
+import select
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -28,6 +38,7 @@ from machinery.client.watch import Changed, Replaced, follow
 from machinery.manifest import load_all
 from machinery.objects.gvk import GVR
 from machinery.objects.owners import controller_of
+from pilothouse import instance
 
 HERE = pathlib.Path(__file__).resolve().parent
 NAME = "demo"
@@ -51,13 +62,30 @@ WORKLOADS: Mapping[GVR, Callable[[Object], tuple[int, int]]] = {
 }
 
 
-def pilot(*words: str, config: pathlib.Path, check: bool = True) -> int:
-    """Run a pilot command as a user would."""
+def pilot(*words: str, config: pathlib.Path, check: bool = True, alone: bool = False) -> int:
+    """Run a pilot command as a user would, to its end, even when Ctrl-C comes: it hears of that itself.
+
+    alone: Ctrl-C does not reach it."""
     command = [sys.executable, "-m", "cli", *words, "--kubeconfig", str(config)]
-    code = subprocess.run(command, check=False).returncode
+    process = subprocess.Popen(command, start_new_session=alone)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
     if check and code:
         raise SystemExit(code)
     return code
+
+
+def surroundings() -> list[str]:
+    """What another terminal has to set to have this `pilot`, and to find what this one runs."""
+    bin = pathlib.Path(sys.executable).parent
+    here = shutil.which("pilot")
+    path = [] if here and pathlib.Path(here).parent == bin else [f"PATH={shlex.quote(str(bin))}:$PATH"]
+    home = os.environ.get("PILOTHOUSE_HOME")
+    return [*path, *([f"PILOTHOUSE_HOME={shlex.quote(str(pathlib.Path(home).absolute()))}"] if home else [])]
 
 
 async def progress(client: Client, kind: GVR) -> AsyncIterator[tuple[str, tuple[int, int] | None]]:
@@ -160,11 +188,12 @@ def tables(config: pathlib.Path) -> None:
 
 
 def next_steps(config: pathlib.Path) -> None:
+    settings = " ".join([*surroundings(), f"KUBECONFIG={shlex.quote(str(config))}"])
     print(
         f"""
-The cluster "{NAME}" is up. In another terminal, with its kubeconfig:
+The cluster "{NAME}" is up. In another terminal:
 
-  export KUBECONFIG={config}
+  export {settings}
 
   kubectl get pods -A -o wide
   kubectl -n guestbook set image deployment/frontend web=guestbook-frontend:1.5.0
@@ -174,8 +203,10 @@ The cluster "{NAME}" is up. In another terminal, with its kubeconfig:
 
   pilot -n guestbook get pods --watch
   pilot -n guestbook logs redis-0
+  pilot -n guestbook logs deployment/frontend
   pilot units status deployment
   pilot tree
+  pilot down {NAME}
 """,
         flush=True,
     )
@@ -189,30 +220,49 @@ def main() -> int:
         "--directory", type=pathlib.Path, default=pathlib.Path(".demo"), help="where the kubeconfig goes"
     )
     given = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     given.directory.mkdir(exist_ok=True)
     config = given.directory.resolve() / "kubeconfig"
-    os.environ["PILOTHOUSE_HOME"] = str(given.directory.resolve() / "state")
-    code = 1
-    pilot("up", "--name", NAME, "--nodes", "3", "--detach", config=config)
+    if instance.find(NAME):
+        command = " ".join([*surroundings(), f"pilot down {NAME}"])
+        print(f'A cluster named "{NAME}" runs already. This ends it:\n\n  {command}\n', file=sys.stderr)
+        return 1
     try:
-        print(f"\n$ pilot apply -f {os.path.relpath(HERE)}", flush=True)
-        pilot("apply", "-f", str(HERE), config=config)
-        print(flush=True)
-        if asyncio.run(watch_it(config, given.timeout)):
-            code = 0
-            tables(config)
-            next_steps(config)
-            if not given.once:
-                print("It stays up until Ctrl-C.", flush=True)
-                signal.signal(signal.SIGTERM, signal.default_int_handler)
-                with contextlib.suppress(KeyboardInterrupt):
-                    signal.pause()
+        return demonstrate(config, timeout=given.timeout, once=given.once)
     except KeyboardInterrupt:
-        code = 130
+        return 130
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         print(flush=True)
-        pilot("down", "--name", NAME, config=config, check=False)
-    return code
+        if instance.find(NAME) or instance.left(NAME):
+            pilot("down", NAME, config=config, check=False, alone=True)
+
+
+def demonstrate(config: pathlib.Path, *, timeout: float, once: bool) -> int:
+    """From nothing to a cluster with all of the guestbook ready; the exit code. Who calls ends the cluster."""
+    pilot("up", "--name", NAME, "--nodes", "3", "--detach", config=config)
+    print(f"\n$ pilot apply -f {os.path.relpath(HERE)}", flush=True)
+    pilot("apply", "-f", str(HERE), config=config)
+    print(flush=True)
+    if not asyncio.run(watch_it(config, timeout)):
+        return 1
+    tables(config)
+    next_steps(config)
+    if not once:
+        with contextlib.suppress(KeyboardInterrupt):
+            print("It stays up until Ctrl-C.", flush=True)
+            until_it_ends()
+    return 0
+
+
+def until_it_ends() -> None:
+    """Return when the cluster has ended, by `pilot down` from elsewhere; Ctrl-C comes as KeyboardInterrupt."""
+    record = instance.find(NAME)
+    if record is not None:
+        with contextlib.suppress(ProcessLookupError):
+            select.select([os.pidfd_open(record.pid)], [], [])
 
 
 if __name__ == "__main__":
