@@ -27,6 +27,8 @@ DETACH = switch("detach", "Return when everything is ready, and leave it running
 # is not. A line is a JSON array of one of these words and a text.
 READY_FD = "PILOTHOUSE_READY_FD"
 SAY, READY, ERROR = "say", "ready", "error"
+STOPPED = 130
+"""Exit code of who is told to end before it is ready."""
 
 
 class Interrupted(Exception):
@@ -104,7 +106,8 @@ async def detach(claim: Claim, command: Sequence[str], flags: Parsed, *, say: Sa
         raise
     if word != READY:
         code = _exit_code(process)
-        reason = text or _tail(claim.log, begin) or f"it ended with exit code {code}"
+        ended = "it was told to end before it was ready" if code == STOPPED else f"it ended with exit code {code}"
+        reason = text or _tail(claim.log, begin) or ended
         tidy(claim.directory)
         raise CliError(reason, hint=f"Its log: {claim.log}" if claim.log.exists() else "")
 

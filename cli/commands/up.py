@@ -85,7 +85,7 @@ async def _run(claim: Claim, flags: Parsed, running: foreground.Foreground, cloc
 
     try:
         if not await running.unless_stopped(start(), timeout=START_SECONDS):
-            return 130
+            return foreground.STOPPED
         record = await _published(cluster, claim, flags, files)
         running.say(f"Ready in {time.monotonic() - started:.1f} s.")
         _introduce(record, running.say, current=flags["use-context"])

@@ -42,6 +42,7 @@ def test_a_taken_port_is_one_error(pilot: Pilot, flag: str, detach: tuple[str, .
         (["--bind-address", "nosuch.invalid"], "--bind-address: lookup nosuch.invalid: "),
         (["--namespace", "ns"], "--namespace means nothing to up"),
         (["--kubeconfig", "/etc/passwd/x"], "cannot write /etc/passwd/x: /etc/passwd is not a directory"),
+        (["--kubeconfig", "/proc/kubeconfig"], "cannot write /proc/kubeconfig: No such file or directory"),
         (["--kubeconfig", "/etc"], "error loading config file /etc: Is a directory"),
         (["--bogus"], "unknown flag: --bogus"),
         (["extra"], "unexpected arguments: [extra]"),
@@ -173,6 +174,8 @@ def test_down_cleans_after_a_kill(alone: Pilot) -> None:
     with alone.streaming("up", "--name", "a") as stream:
         stream.until("pilot down a")
         stream.ends(with_signal=signal.SIGKILL)
+    alone("up", "--name", "a", "--detach")
+    os.kill(json.loads((alone.directory / "home" / "a" / "instance.json").read_text())["pid"], signal.SIGKILL)
     said = alone("down", "a")
     assert "had ended already" in said and f"Its entry is taken out of {alone.kubeconfig}." in said
     assert yaml.safe_load(alone.kubeconfig.read_text()) == yaml.safe_load(FOREIGN) | {"preferences": {}}
@@ -199,6 +202,16 @@ def test_a_cluster_that_starts_can_be_ended(alone: Pilot) -> None:
         assert alone("down", "a") == 'Cluster "a" ended.\n'
         assert stream.ends()[0] == 130
     assert "no cluster named" in alone.fails("down", "a")
+
+
+def test_a_detached_cluster_that_starts_can_be_ended(alone: Pilot) -> None:
+    with alone.streaming("up", "--name", "a", "--nodes", "200", "--detach") as stream:
+        stream.until("Starting")
+        deadline = time.monotonic() + 30
+        while not (alone.directory / "home" / "a" / "instance.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        alone("down", "a")
+        assert stream.ends() == (1, "error: it was told to end before it was ready\n")
 
 
 @pytest.mark.parametrize("words", [["a", "b"], ["a", "--name", "b"]], ids=" ".join)
