@@ -15,7 +15,7 @@ from typing import Any
 
 from cli.errors import CliError
 from cli.flags import Parsed, switch
-from pilothouse.instance import Claim, tidy
+from pilothouse.instance import Claim, forget, tidy
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ async def detach(claim: Claim, command: Sequence[str], flags: Parsed, *, say: Sa
     try:
         process, word, text = await _last_word([*command, *words], claim.log, say)
     except Interrupted:
-        tidy(claim.directory)
+        forget(claim.name, directory=claim.directory.parent)
         raise
     if word != READY:
         code = _exit_code(process)
