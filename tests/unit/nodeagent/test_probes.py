@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -182,16 +183,23 @@ async def test_a_probe_waits_for_its_turn() -> None:
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """An HTTP server with one page, one redirect and one error."""
-    target = (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1]
-    status = {b"/": "200 OK", b"/moved": "302 Found\r\nLocation: /"}.get(target, "500 Broken")
-    writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi".encode())
-    await writer.drain()
+    """An HTTP server with one page, one redirect and one error. Who only knocks says nothing."""
+    with contextlib.suppress(asyncio.IncompleteReadError):
+        target = (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1]
+        status = {b"/": "200 OK", b"/moved": "302 Found\r\nLocation: /"}.get(target, "500 Broken")
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi".encode())
     writer.close()
+    await writer.wait_closed()
 
 
 async def test_sockets() -> None:
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    served = asyncio.Semaphore(0)
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await serve(reader, writer)
+        served.release()
+
+    server = await asyncio.start_server(count, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     network = HostNetwork(SystemClock())
     base = f"http://127.0.0.1:{port}"
@@ -200,6 +208,8 @@ async def test_sockets() -> None:
         assert (await network.http(f"{base}/moved", headers={}, timeout=5)).status == 200
         assert (await network.http(f"{base}/none", headers={}, timeout=5)).status == 500
         await network.tcp("127.0.0.1", port, timeout=5)
+        for _ in range(5):  # the redirect made two
+            await served.acquire()
     finally:
         server.close()
         await server.wait_closed()
