@@ -114,24 +114,20 @@ async def detach(claim: Claim, command: Sequence[str], flags: Parsed, *, say: Sa
 
 async def _last_word(words: Sequence[str], log: pathlib.Path, say: Say) -> tuple[int, str, str]:
     """Start the process: its id, and READY or ERROR with a text, after all that it says before; two empty ones when it
-    ends without. Raises Interrupted: when we are told to end, it is told to and waited for."""
-    loop, over, unread, last = asyncio.get_running_loop(), asyncio.Event(), bytearray(), ("", "")
+    ends without. Raises Interrupted: when we are told to end, it is told to and waited for; and what `say` raises."""
+    loop, unread, last = asyncio.get_running_loop(), bytearray(), ("", "")
+    heard: asyncio.Queue[bytes] = asyncio.Queue()  # lines; an empty one is the end
 
     def take() -> None:
-        nonlocal last
         data = os.read(descriptor, 65536)
         unread.extend(data)
         *lines, rest = bytes(unread).split(b"\n")
         unread[:] = rest
         for line in lines:
-            word, text = json.loads(line)
-            if word == SAY:
-                say(text)
-            else:
-                last = word, text
+            heard.put_nowait(line)
         if not data:
             loop.remove_reader(descriptor)
-            over.set()
+            heard.put_nowait(b"")
 
     def end(number: int) -> None:
         ended.append(number)
@@ -145,12 +141,18 @@ async def _last_word(words: Sequence[str], log: pathlib.Path, say: Say) -> tuple
     descriptor, process = _started(words, log)
     loop.add_reader(descriptor, take)
     try:
-        await over.wait()
+        while line := await heard.get():
+            word, text = json.loads(line)
+            if word == SAY:
+                say(text)
+            else:
+                last = word, text
     except asyncio.CancelledError:
         end(signal.SIGINT)  # it came before there was a handler
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
+        loop.remove_reader(descriptor)
         os.close(descriptor)
     if ended:
         # it may have become ready just before, and said so: then it still ends now

@@ -173,6 +173,16 @@ def test_detached_it_says_what_it_does(tmp_path: pathlib.Path) -> None:
         control.pilot("down", "--name=kubernetes")
 
 
+def test_detached_it_goes_on_when_nobody_reads(tmp_path: pathlib.Path) -> None:
+    control = host(tmp_path, "control")
+    control.init_phase("config")
+    with control.init(detach=True) as running:
+        running.until("etcdlite is ready", seconds=60)
+        running.close()
+        assert running.wait(seconds=60) == 141
+    control.pilot("down", "--name=kubernetes")
+
+
 def test_the_processes_see_their_certificates_renewed(tmp_path: pathlib.Path) -> None:
     control = host(tmp_path, "control")
     logs = control.directory / "var" / "log"

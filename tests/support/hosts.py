@@ -104,6 +104,15 @@ class Running:
         self._process.wait(timeout=seconds)
         return self.output
 
+    def close(self) -> None:
+        """Read no more: what it prints from now on breaks its pipe."""
+        assert self._process.stdout is not None, "it was started with a pipe"
+        self._process.stdout.close()
+
+    def wait(self, *, seconds: float) -> int:
+        """Its exit code, once it has ended, which it must."""
+        return self._process.wait(timeout=seconds)
+
     def signal(self, number: int) -> None:
         """Send it a signal."""
         self._process.send_signal(number)
@@ -208,9 +217,9 @@ class Host:
         document = manifest.load(path.read_text())
         path.write_text(manifest.dump({**document, **{name.replace("_", "-"): flags[name] for name in flags}}))
 
-    def init(self) -> Running:
-        """`pilot init`; use it with `with`."""
-        return self.start(*self._init_command())
+    def init(self, *, detach: bool = False) -> Running:
+        """`pilot init`; use it with `with`. detach: `pilot down` ends what it leaves running."""
+        return self.start(*self._init_command(), *(["--detach"] if detach else []))
 
     def init_detached(self) -> str:
         """`pilot init --detach`, to be ended with `pilot down`; what it printed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from actors import ChildSpec, Supervisor, System, VirtualClock
@@ -51,6 +53,20 @@ async def test_the_second_waits_and_takes_over_at_once_when_the_first_stops_in_o
                 await client.create(DEPLOYMENTS, workload("Deployment", replicas=2), namespace=NAMESPACE)
                 await clock.settle()
                 assert len((await client.list(PODS, namespace=NAMESPACE)).items) == 2
+
+
+async def test_who_leads_works_when_its_units_do_and_who_waits_when_it_knows_the_leader() -> None:
+    clock = VirtualClock()
+    async with Cluster(clock=clock, scheduler=False, agents=False, controllers=("serviceaccount",)) as cluster:
+        first, second, alone = manager(cluster, "first"), manager(cluster, "second"), manager(cluster, "alone")
+        working = [asyncio.ensure_future(app.working()) for app in (first, second, alone)]
+        async with System(first.spec(), clock=clock), System(second.spec(), clock=clock):
+            await clock.advance(seconds=1)
+            await clock.settle()
+            # The third was never started: it asks no API.
+            assert [task.done() for task in working] == [True, True, False]
+            assert await active(first) == ["deployment", "replicaset"]
+        working[2].cancel()
 
 
 async def test_a_leader_that_cannot_renew_stops_before_another_begins() -> None:
