@@ -9,6 +9,7 @@ Importing this module imports aiohttp, which takes a quarter of a second: do so 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -94,7 +95,8 @@ class RestServer(Actor):
         # A TLS connection stays half open until its client agrees to the end; nobody waits for that here.
         for transport in left:
             if transport is not None:
-                transport.abort()
+                with contextlib.suppress(AttributeError):  # Python 3.11.2's says so of one that is closed already
+                    transport.abort()
         await asyncio.sleep(0)
 
     def renew(self, *, certificate: bytes, key: bytes) -> None:

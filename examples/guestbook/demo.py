@@ -24,7 +24,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 from actors import SystemClock
@@ -43,6 +43,7 @@ from pilothouse import instance
 HERE = pathlib.Path(__file__).resolve().parent
 NAME = "demo"
 NAMESPACE = "guestbook"
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 KINDS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 Object = Mapping[str, Any]
 
@@ -67,16 +68,34 @@ def pilot(*words: str, config: pathlib.Path, check: bool = True, alone: bool = F
 
     alone: Ctrl-C does not reach it."""
     command = [sys.executable, "-m", "cli", *words, "--kubeconfig", str(config)]
-    process = subprocess.Popen(command, start_new_session=alone)
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with held_back():  # or one would be running that nobody knows of
+            process = subprocess.Popen(command, start_new_session=alone)
         code = process.wait()
     except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
+        if process is not None:
+            process.terminate()
+            process.wait()
         raise
     if check and code:
         raise SystemExit(code)
     return code
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """A block that no signal interrupts: KeyboardInterrupt comes at its end."""
+    came: list[int] = []
+    heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def surroundings() -> list[str]:
@@ -220,7 +239,7 @@ def main() -> int:
         "--directory", type=pathlib.Path, default=pathlib.Path(".demo"), help="where the kubeconfig goes"
     )
     given = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         signal.signal(number, signal.default_int_handler)
     given.directory.mkdir(exist_ok=True)
     config = given.directory.resolve() / "kubeconfig"
@@ -233,7 +252,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             signal.signal(number, signal.SIG_IGN)
         print(flush=True)
         if instance.find(NAME) or instance.left(NAME):
