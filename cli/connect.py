@@ -41,6 +41,11 @@ def connect(config: KubeConfig, flags: Parsed, *, units: bool = False) -> Channe
 
     Raises CliError saying what is missing."""
     chosen = choose(config, flags)
+    if units and chosen.units and not chosen.certificate:
+        raise CliError(
+            "the controllers of this cluster are steered over mutual TLS, and the user has no client certificate",
+            hint="Choose the context of an administrator with 'pilot config use-context NAME'.",
+        )
     try:
         return dial(chosen, address=flags["server"] or (chosen.units if units else ""))
     except KubeConfigError as error:

@@ -255,6 +255,12 @@ def test_joining_says_what_it_waits_for(joining: Joining, detach: tuple[str, ...
         )
 
 
+def test_controllers_are_steered_with_a_certificate(joining: Joining) -> None:
+    assert "nodelifecycle" in joining.control.run(sys.executable, "-m", "cli", "units")
+    said = joining.control.refused("units", "--token=nobodys")
+    assert said.startswith("error: the controllers of this cluster are steered over mutual TLS")
+
+
 def test_a_token_that_has_run_out_before_it_is_made(joining: Joining) -> None:
     said = joining.control.refused("token", "create", "--ttl=-5s")
     assert said == "error: a token cannot be good for -5s; 0 is for ever\n"
