@@ -39,6 +39,7 @@ class Command:
     usage: the words after `pilot`: "get (TYPE[.VERSION][.GROUP] [NAME | -l label] | TYPE/NAME ...) [flags]".
     examples: lines as they are shown, `# comment` lines included.
     arguments: whether there may be any; a command that takes none refuses them before it runs.
+    aliases: other words that call it, as a subcommand.
     passes_on: whether the words after `--` are for another program; else they are arguments like those before it.
     """
 
@@ -53,10 +54,17 @@ class Command:
     arguments: bool = True
     passes_on: bool = False
 
+    def subcommand(self, word: str) -> Command | None:
+        """The one of this name or alias."""
+        by_alias = (sub for sub in self.subcommands.values() if word in sub.aliases)
+        return self.subcommands.get(word) or next(by_alias, None)
+
 
 def help_text(command: Command, path: str) -> str:
     """What `pilot COMMAND --help` prints."""
     lines = [command.summary, ""]
+    if command.aliases:
+        lines += ["Aliases:", f"  {', '.join((command.name, *command.aliases))}", ""]
     if command.examples:
         lines += ["Examples:", *(f"  {line}" if line else "" for line in command.examples.strip().splitlines()), ""]
     if command.subcommands:

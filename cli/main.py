@@ -147,7 +147,7 @@ def _dispatch(words: list[str]) -> int:
     command, path = _find(name), f"pilot {name}"
     while command.subcommands:
         at = first_argument(words, (*GLOBAL_FLAGS, *command.flags))
-        found = command.subcommands.get(words[at]) if at is not None else None
+        found = command.subcommand(words[at]) if at is not None else None
         if found is None:
             if at is not None and command.run is None:
                 raise UsageError(f'unknown command "{words[at]}" for "{path}"', hint=f"See '{path} --help' for usage.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cli.context import Session
 
 MANAGER = "kubectl-create"
+GROUP_ALIASES: Mapping[str, Sequence[str]] = {"service": ("svc",)}
 
 
 async def from_file(session: Session, flags: Parsed) -> int:
@@ -112,15 +114,17 @@ def _commands() -> dict[str, Command]:
         group, _, name = words.rpartition(" ")
         command = Command(
             name, generator.summary, f"create {generator.usage}", partial(generate, generator=generator),
-            (*generator.flags, *_COMMON), passes_on=generator.passes_on,
+            (*generator.flags, *_COMMON), aliases=generator.aliases, passes_on=generator.passes_on,
         )  # fmt: skip
         if group:
             groups.setdefault(group, {})[name] = command
             continue
-        for alias in (name, *generator.aliases):
-            commands[alias] = command
+        commands[name] = command
     for group, members in groups.items():
-        commands[group] = Command(group, f"Create a {group} of a chosen type", f"create {group}", subcommands=members)
+        commands[group] = Command(
+            group, f"Create a {group} of a chosen type", f"create {group}",
+            subcommands=members, aliases=GROUP_ALIASES.get(group, ()),
+        )  # fmt: skip
     return commands
 
 

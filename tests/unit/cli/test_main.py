@@ -136,3 +136,30 @@ def test_who_takes_no_arguments_refuses_them(capsys: pytest.CaptureFixture[str],
         "",
         ["error: unexpected arguments: [a]", f"See 'pilot {path} --help' for usage."],
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "called"),
+    [
+        ("create svc clusterip", "create service clusterip"),
+        ("create deploy", "create deployment"),
+        ("create resourcequota", "create quota"),
+        ("create cm", "create configmap"),
+        ("create pc", "create priorityclass"),
+        ("config use", "config use-context"),
+    ],
+)
+def test_an_alias_calls_the_same_command(capsys: pytest.CaptureFixture[str], words: str, called: str) -> None:
+    helps = []
+    for typed in (words, called):
+        assert main([*typed.split(), "--help"]) == 0
+        helps.append(capsys.readouterr().out)
+    assert helps[0] == helps[1] and f"  pilot {called} " in helps[0]
+
+
+def test_help_tells_a_command_once_and_its_aliases(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["create", "--help"]) == 0
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert "service" in listed and "svc" not in listed
+    assert main(["create", "svc", "--help"]) == 0
+    assert "Aliases:\n  service, svc\n" in capsys.readouterr().out
