@@ -6,6 +6,7 @@ The rules and the refusals are kubectl's (its resource builder), so that a habit
 from __future__ import annotations
 
 import pathlib
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -148,6 +149,11 @@ def parse(source: str, text: bytes) -> list[Object]:
 def _texts(filename: str, *, recursive: bool) -> list[tuple[str, bytes]]:
     if filename == "-":
         return [("STDIN", sys.stdin.buffer.read())]
+    if filename.startswith(("http://", "https://")):
+        raise CliError(
+            f'"{filename}" is a URL, and pilot reads only files',
+            hint=f"Fetch it and pass it on, as in: curl -fsSL {shlex.quote(filename)} | pilot apply -f -",
+        )
     path = pathlib.Path(filename)
     try:
         if not path.is_dir():
