@@ -15,7 +15,7 @@ from typing import Any
 
 from cli.errors import CliError
 from cli.flags import Parsed, switch
-from pilothouse.instance import Claim, forget, tidy
+from pilothouse.instance import Claim, alive, forget, tidy
 
 log = logging.getLogger(__name__)
 
@@ -93,9 +93,11 @@ class Foreground:
 
 
 async def detach(claim: Claim, command: Sequence[str], flags: Parsed, *, say: Say = lambda line: None) -> None:
-    """Run the same command as a process of its own, and return when it says that it is ready. Raises CliError.
+    """Run the same command as a process of its own, and return when it says that it is ready. Raises CliError, and
+    InstanceError when another process has the name: that one's files stay as they are.
 
     say: takes what it says until then. A signal that ends this process before that ends the other one, too."""
+    claim.check_free()
     claim.prepare()
     words = [f"--{name}={_text(flags[name])}" for name in sorted(flags.given - {"detach", "help", "v"})]
     begin = claim.log.stat().st_size if claim.log.exists() else 0
@@ -109,7 +111,9 @@ async def detach(claim: Claim, command: Sequence[str], flags: Parsed, *, say: Sa
         ended = "it was told to end before it was ready" if code == STOPPED else f"it ended with exit code {code}"
         reason = text or _tail(claim.log, begin) or ended
         tidy(claim.directory)
-        raise CliError(reason, hint=f"Its log: {claim.log}" if claim.log.exists() else "")
+        # who took the name meanwhile has a log of its own there
+        its_own = claim.log.exists() and not alive(claim.directory)
+        raise CliError(reason, hint=f"Its log: {claim.log}" if its_own else "")
 
 
 async def _last_word(words: Sequence[str], log: pathlib.Path, say: Say) -> tuple[int, str, str]:

@@ -82,6 +82,11 @@ class Claim:
         """Where a detached cluster logs."""
         return self.directory / "log"
 
+    def check_free(self) -> None:
+        """Raise InstanceError when another process has the name right now. Touches nothing."""
+        if alive(self.directory):
+            raise self._taken()
+
     def prepare(self) -> None:
         """Make the directory. Raises InstanceError."""
         try:
@@ -105,10 +110,13 @@ class Claim:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         (self.directory / RECORD).unlink(missing_ok=True)
+        if kind is None:  # otherwise the log has yet to say why
+            _remove_empty_log(self.directory)
         (self.directory / LOCK).unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()
-        tidy(self.directory, log=kind is None)  # otherwise the log has yet to say why
+        with contextlib.suppress(OSError):
+            self.directory.rmdir()
 
     def _locked(self) -> IO[bytes]:
         while True:
@@ -123,23 +131,32 @@ class Claim:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 lock.close()
-                raise InstanceError(
-                    f"a cluster named \"{self.name}\" runs already: end it with 'pilot down {self.name}', "
-                    f"or choose another {self._flag}"
-                ) from None
+                raise self._taken() from None
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(lock.fileno()), (self.directory / LOCK).stat()):
                     return lock
             lock.close()  # who had the name ended in between, and took this file away
 
+    def _taken(self) -> InstanceError:
+        return InstanceError(
+            f"a cluster named \"{self.name}\" runs already: end it with 'pilot down {self.name}', "
+            f"or choose another {self._flag}"
+        )
 
-def tidy(place: pathlib.Path, *, log: bool = True) -> None:
-    """Remove a name's directory unless somebody has the name, or there is a log. log: an empty one goes, too."""
-    with contextlib.suppress(OSError):
-        if log and not (place / "log").stat().st_size:
-            (place / "log").unlink()
+
+def tidy(place: pathlib.Path) -> None:
+    """Remove a name's empty log, and its directory when nothing else is in it; nothing when somebody has the name."""
+    if alive(place):
+        return
+    _remove_empty_log(place)
     with contextlib.suppress(OSError):
         place.rmdir()
+
+
+def _remove_empty_log(place: pathlib.Path) -> None:
+    with contextlib.suppress(OSError):
+        if not (place / "log").stat().st_size:
+            (place / "log").unlink()
 
 
 def find(name: str, *, directory: pathlib.Path | None = None) -> Record | None:

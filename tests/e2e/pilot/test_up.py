@@ -213,6 +213,21 @@ def test_a_detached_cluster_that_starts_can_be_ended(alone: Pilot) -> None:
         assert stream.ends() == (1, "error: it was told to end before it was ready\n")
 
 
+@pytest.mark.parametrize("detach", [(), ("--detach",)], ids=["foreground", "detached"])
+def test_a_refused_second_start_touches_nothing(alone: Pilot, detach: tuple[str, ...]) -> None:
+    place = alone.directory / "home" / "a"
+    alone("up", "--name", "a", "--detach")
+    try:
+        before = {path.name: path.stat().st_ino for path in place.iterdir()}
+        assert "log" in before
+        err = alone.fails("up", "--name", "a", *detach)
+        assert err.startswith('error: a cluster named "a" runs already') and "Its log" not in err
+        assert {path.name: path.stat().st_ino for path in place.iterdir()} == before
+    finally:
+        alone("down", "a")
+    assert not list((alone.directory / "home").iterdir())
+
+
 @pytest.mark.parametrize("words", [["a", "b"], ["a", "--name", "b"]], ids=" ".join)
 def test_down_ends_one(alone: Pilot, words: list[str]) -> None:
     assert alone.fails("down", *words).startswith("error: down ends one at a time, got a, b")
