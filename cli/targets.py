@@ -178,7 +178,9 @@ def _types(text: str, mapper: Mapper) -> list[Resource]:
 
 def _slashed(word: str, mapper: Mapper, namespace: str) -> Target:
     kind, _, name = word.partition("/")
-    if not kind or not name or "/" in name or "," in kind:
+    if "/" in name:
+        raise UsageError("arguments in resource/name form may not have more than one slash")
+    if not kind or not name or "," in kind:
         raise UsageError("arguments in resource/name form must have a single resource and name")
     resource = mapper.find(kind)
     return Target(resource, namespace if resource.namespaced else "", name)
@@ -196,6 +198,9 @@ async def resolve(session: Session, flags: Parsed, *, verb: str, refused: list[C
     """The objects that a command changes: from files, from names, or by listing what a selector (or --all) matches.
 
     refused: as of `from_files`. Raises UsageError when nothing says which objects of a type are meant."""
+    selector, fields = flags.values.get("selector", ""), flags.values.get("field-selector", "")
+    if flags.values.get("all") and (selector or fields):
+        raise UsageError("setting 'all' parameter but found a non empty selector.")
     if flags["filename"]:
         return await from_files(session, flags["filename"], recursive=flags["recursive"], refused=refused)
     if not flags.args:
@@ -203,7 +208,6 @@ async def resolve(session: Session, flags: Parsed, *, verb: str, refused: list[C
     everywhere = bool(flags.values.get("all-namespaces"))
     namespace = "" if everywhere else session.namespace
     targets = from_words(flags.args, await session.mapper(), namespace=namespace, verb=verb)
-    selector, fields = flags.values.get("selector", ""), flags.values.get("field-selector", "")
     if all(target.name for target in targets):
         if selector or fields or flags.values.get("all"):
             raise UsageError("name cannot be provided when a selector is specified")

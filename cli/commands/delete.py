@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,16 @@ if TYPE_CHECKING:
     from cli.context import Session
 
 POLICIES = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan", "true": "Background"}
+IMMEDIATE = (
+    "Immediate deletion does not wait for confirmation that the running resource has been terminated. "
+    "The resource may continue to run on the cluster indefinitely."
+)
 
 
 async def run(session: Session, flags: Parsed) -> int:
     options = _options(flags)
+    if flags["force"]:
+        print(f"Warning: {IMMEDIATE}", file=sys.stderr, flush=True)
     client = await session.client()
     failures: list[CliError] = []
     gone: list[tuple[Target, Object]] = []

@@ -84,7 +84,8 @@ def _parse(words: list[str], noun: str) -> tuple[dict[str, str], list[str]]:
             removing.append(word[:-1])
     both = [name for name in removing if name in setting]
     if both:
-        raise UsageError(f"can not both modify and remove a {noun} in the same command: {both[0]}")
+        article = "an" if noun[0] in "aeiou" else "a"
+        raise UsageError(f"can not both modify and remove {article} {noun} in the same command: {both[0]}")
     return setting, removing
 
 

@@ -40,8 +40,12 @@ def test_force_does_not_wait_for_the_node(here: Pilot) -> None:
     text = f"{{apiVersion: v1, kind: Pod, metadata: {pod}, spec: {{containers: [{{name: c, image: c}}]}}}}"
     here("create", "-f", "-", stdin=text)
     here("wait", "pod/stubborn", "--for=condition=Ready")
-    said = here("delete", "pod", "stubborn", "--grace-period=0", "--force")
-    assert said == 'pod "stubborn" force deleted from test-deleting namespace\n'
+    done = here.run("delete", "pod", "stubborn", "--grace-period=0", "--force")
+    assert (done.code, done.out) == (0, 'pod "stubborn" force deleted from test-deleting namespace\n')
+    assert done.err == (
+        "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. "
+        "The resource may continue to run on the cluster indefinitely.\n"
+    )
     here.fails("get", "pod", "stubborn")
 
 
@@ -58,6 +62,8 @@ def test_by_label_by_all_and_by_file(here: Pilot) -> None:
     file = here.write("d", here("create", "secret", "generic", "d", "-o", "yaml", *there))
     here("delete", "-f", file, *there)
     assert here("get", "secrets", "-o", "name", *there) == "secret/c\n"
+    said = here.fails("delete", "secrets", "--all", "-l", "x=y", *there)
+    assert said.startswith("error: setting 'all' parameter but found a non empty selector.")
     here("delete", "secrets", "--all", *there)
     assert here("get", "secrets", "-o", "name", *there) == ""
     here("delete", "namespace", "test-deleting-all")
