@@ -7,6 +7,7 @@ listens on.
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -77,6 +78,11 @@ def settle(settings: InitSettings, *, given: Collection[str]) -> InitSettings:
             )
         found["cluster_name"] = name
     return replace(settings, **found)
+
+
+def store(settings: InitSettings) -> pathlib.Path:
+    """The directory of our own store: what its configuration says, once there is one. Raises InitError."""
+    return pathlib.Path(_document(settings, "etcdlite").get("data-dir") or settings.data_dir / "etcd")
 
 
 def _document(settings: InitSettings, component: str) -> Mapping[str, Any]:

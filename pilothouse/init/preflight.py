@@ -16,7 +16,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from actors import Clock
+from pilothouse.init import existing
 from pilothouse.init.settings import InitError, InitSettings
+from pilothouse.instance import running
 
 PATIENCE = 20.0
 """Seconds for what an earlier `init` left behind to end: its processes are told to when it dies."""
@@ -58,8 +60,69 @@ async def run(settings: InitSettings, *, clock: Clock) -> None:
         if reason:
             by = f" by {_command(owner)} (pid {owner})" if owner is not None else ""
             problems.append(f"[ERROR Port-{port.number}]: {reason}{by}; --{port.flag} chooses another")
+    if not settings.etcd_servers and (problem := await _store_problem(settings, clock, patient=not problems)):
+        problems.append(problem)
     if problems:
         raise InitError("[preflight] Some fatal errors occurred:\n\t" + "\n\t".join(problems))
+
+
+async def _store_problem(settings: InitSettings, clock: Clock, *, patient: bool) -> str:
+    """Why the store's directory cannot be used: somebody has it open, or it is another control plane's; "" when it can.
+
+    patient: wait for what an earlier `init` left behind."""
+    place = existing.store(settings)
+    error = f"[ERROR DirAvailable-{str(place).replace('/', '-')}]: "
+    try:
+        if not place.exists() or not any(place.iterdir()):
+            return ""
+    except OSError as failure:
+        return f"{error}{place}: {failure.strerror}"
+    reason, user = await _unusable(place)
+    if patient and user is not None and _is_ours(user, settings):
+        await _ended(user, clock)
+        reason, user = await _unusable(place)
+    if user is not None:
+        return f"{error}{place} is in use by {_user(place, user)}; --data-dir chooses another"
+    if reason:
+        return f"{error}{reason}; --data-dir chooses another"
+    if not (settings.pki / "ca.crt").exists():
+        return (
+            f"{error}{place} is not empty, and {settings.pki} holds no authority: say the --config-dir that it was "
+            "made with, or choose another --data-dir"
+        )
+    return ""
+
+
+def _user(place: pathlib.Path, pid: int) -> str:
+    """Who has a store open: a cluster that pilot runs here, else the process."""
+    parent = place.parent.resolve()
+    for each in running():
+        if each.data_dir and pathlib.Path(each.data_dir).resolve() == parent:
+            return f"cluster \"{each.name}\", which 'pilot down {each.name}' ends"
+    return f"{_command(pid)} (pid {pid})"
+
+
+async def _unusable(place: pathlib.Path) -> tuple[str, int | None]:
+    """Why a store cannot be opened right now, and the process that has it open, if that is why and it can be known."""
+    from etcdlite.errors import DatabaseError
+    from etcdlite.store.log import check_usable
+
+    try:
+        await asyncio.to_thread(check_usable, str(place))
+    except DatabaseError as error:
+        return str(error), _locker(place / "LOCK")
+    return "", None
+
+
+def _locker(path: pathlib.Path) -> int | None:
+    """The process that holds the lock of a file; None when it is not ours to know."""
+    with contextlib.suppress(OSError):
+        inode = str(path.stat().st_ino)
+        for line in pathlib.Path("/proc/locks").read_text().splitlines():
+            words = line.split()
+            if words[1] == "FLOCK" and words[5].rpartition(":")[2] == inode and int(words[4]) > 0:
+                return int(words[4])
+    return None
 
 
 def _twice(wanted: Sequence[Port]) -> list[str]:

@@ -1,9 +1,11 @@
-"""Ports that are taken are named before anything starts, with who has them."""
+"""Ports and directories that are taken are named before anything starts, with who has them."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import pathlib
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -13,8 +15,10 @@ from dataclasses import replace
 import pytest
 
 from actors import SystemClock, VirtualClock
+from etcdlite.store.log import Log
 from pilothouse.init import preflight
 from pilothouse.init.settings import InitError, InitSettings
+from pilothouse.instance import Claim, Record
 
 FIELDS = {
     "bind_port": "apiserver-bind-port",
@@ -35,6 +39,13 @@ def free() -> dict[str, int]:
 @pytest.fixture
 def settings(free: dict[str, int], tmp_path: pathlib.Path) -> InitSettings:
     return InitSettings(config_dir=tmp_path / "etc", data_dir=tmp_path / "var", advertise_address="127.0.0.1", **free)  # type: ignore[arg-type]  # ports all
+
+
+@pytest.fixture
+def own_home(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """Where records of what runs are kept."""
+    monkeypatch.setenv("PILOTHOUSE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
 
 
 @pytest.fixture
@@ -115,3 +126,44 @@ async def test_what_does_not_end_is_named_in_the_end(settings: InitSettings, fre
         await checking
     orphan.stdin.close()
     await orphan.wait()
+
+
+async def test_a_store_that_is_open_names_its_user(settings: InitSettings, own_home: pathlib.Path) -> None:
+    place = settings.data_dir / "etcd"
+    log = Log.open(str(place))
+    try:
+        with pytest.raises(InitError) as caught:
+            await preflight.run(settings, clock=VirtualClock())
+        assert re.search(
+            rf"\[ERROR DirAvailable-\S+-var-etcd\]: {place} is in use by .*\(pid {os.getpid()}\); --data-dir chooses",
+            str(caught.value),
+        )
+        with Claim("other") as claim:
+            claim.publish(Record("up", "other", os.getpid(), data_dir=str(settings.data_dir)))
+            with pytest.raises(InitError, match="is in use by cluster \"other\", which 'pilot down other' ends"):
+                await preflight.run(settings, clock=VirtualClock())
+        await preflight.run(replace(settings, etcd_servers="http://10.0.0.9:2379"), clock=VirtualClock())
+    finally:
+        log.close()
+    assert not settings.config_dir.exists()
+
+
+async def test_a_store_of_another_authority_is_refused(settings: InitSettings, own_home: pathlib.Path) -> None:
+    place = settings.data_dir / "etcd"
+    place.mkdir(parents=True)
+    await preflight.run(settings, clock=VirtualClock())
+    assert not list(place.iterdir())
+    Log.open(str(place)).close()
+    with pytest.raises(InitError, match=rf"\[ERROR DirAvailable-\S+\]: {place} is not empty.*--config-dir.*--data-dir"):
+        await preflight.run(settings, clock=VirtualClock())
+    settings.pki.mkdir(parents=True)
+    (settings.pki / "ca.crt").touch()
+    await preflight.run(settings, clock=VirtualClock())
+
+
+async def test_a_store_that_is_none_is_named(settings: InitSettings, own_home: pathlib.Path) -> None:
+    place = settings.data_dir / "etcd"
+    place.mkdir(parents=True)
+    (place / "store.db").write_bytes(b"no database, but long enough to be read as one")
+    with pytest.raises(InitError, match=rf"{place}: cannot be used as data directory: .*--data-dir chooses another"):
+        await preflight.run(settings, clock=VirtualClock())
