@@ -10,7 +10,7 @@ import os
 import pathlib
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from cli.errors import CliError
@@ -27,6 +27,9 @@ DETACH = switch("detach", "Return when everything is ready, and leave it running
 # is not. A line is a JSON array of one of these words and a text.
 READY_FD = "PILOTHOUSE_READY_FD"
 SAY, READY, ERROR = "say", "ready", "error"
+SECRETS = ("token",)
+"""Flags whose values must not be seen in a list of processes: the child of --detach reads them as JSON from its
+standard input, {flag: value}."""
 STOPPED = 130
 """Exit code of who is told to end before it is ready."""
 
@@ -99,10 +102,12 @@ async def detach(claim: Claim, command: Sequence[str], flags: Parsed, *, say: Sa
     say: takes what it says until then. A signal that ends this process before that ends the other one, too."""
     claim.check_free()
     claim.prepare()
-    words = [f"--{name}={_text(flags[name])}" for name in sorted(flags.given - {"detach", "help", "v"})]
+    given = sorted(flags.given - {"detach", "help", "v"})
+    words = [f"--{name}={_text(flags[name])}" for name in given if name not in SECRETS]
+    secrets = {name: flags[name] for name in given if name in SECRETS}
     begin = claim.log.stat().st_size if claim.log.exists() else 0
     try:
-        process, word, text = await _last_word([*command, *words], claim.log, say)
+        process, word, text = await _last_word([*command, *words], secrets, claim.log, say)
     except Interrupted:
         forget(claim.name, directory=claim.directory.parent)
         raise
@@ -116,7 +121,9 @@ async def detach(claim: Claim, command: Sequence[str], flags: Parsed, *, say: Sa
         raise CliError(reason, hint=f"Its log: {claim.log}" if its_own else "")
 
 
-async def _last_word(words: Sequence[str], log: pathlib.Path, say: Say) -> tuple[int, str, str]:
+async def _last_word(
+    words: Sequence[str], secrets: Mapping[str, str], log: pathlib.Path, say: Say
+) -> tuple[int, str, str]:
     """Start the process: its id, and READY or ERROR with a text, after all that it says before; two empty ones when it
     ends without. Raises Interrupted: when we are told to end, it is told to and waited for; and what `say` raises."""
     loop, unread, last = asyncio.get_running_loop(), bytearray(), ("", "")
@@ -142,7 +149,7 @@ async def _last_word(words: Sequence[str], log: pathlib.Path, say: Say) -> tuple
     signals = (signal.SIGINT, *_endings())
     for number in signals:
         loop.add_signal_handler(number, end, number)
-    descriptor, process = _started(words, log)
+    descriptor, process = _started(words, secrets, log)
     loop.add_reader(descriptor, take)
     try:
         while line := await heard.get():
@@ -165,8 +172,19 @@ async def _last_word(words: Sequence[str], log: pathlib.Path, say: Say) -> tuple
     return process, *last
 
 
-def _started(words: Sequence[str], log: pathlib.Path) -> tuple[int, int]:
+def take_secrets(flags: Parsed) -> None:
+    """In the child of --detach: the flags that its parent did not put on the command line. Elsewhere nothing."""
+    if READY_FD in os.environ:
+        for name, value in json.loads(sys.stdin.read() or "{}").items():
+            flags.values[name] = value
+            flags.given.add(name)
+
+
+def _started(words: Sequence[str], secrets: Mapping[str, str], log: pathlib.Path) -> tuple[int, int]:
     """Start pilot with these words as a process of its own; the descriptor that it speaks on, and its id."""
+    told, tell = os.pipe()
+    os.write(tell, json.dumps(secrets).encode())  # short: who detaches has checked their form
+    os.close(tell)
     read, write = os.pipe()
     os.set_inheritable(write, True)
     # not subprocess, whose processes complain when they are not waited for
@@ -175,13 +193,14 @@ def _started(words: Sequence[str], log: pathlib.Path) -> tuple[int, int]:
         [sys.executable, "-m", "cli", *words],
         {**os.environ, READY_FD: str(write)},
         file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, told, 0),
             (os.POSIX_SPAWN_OPEN, 1, os.fspath(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
         setsid=True,
     )
     os.close(write)
+    os.close(told)
     return read, process
 
 

@@ -33,6 +33,7 @@ async def run(session: Session, flags: Parsed, *, phases: tuple[str, ...] = PHAS
 
     if flags.args:
         raise UsageError(f"init takes no arguments, got {' '.join(flags.args)}")
+    foreground.take_secrets(flags)
     told = _settings(flags)
 
     async def work() -> int:

@@ -29,6 +29,7 @@ async def run(session: Session, flags: Parsed) -> int:
     from pilothouse.instance import Claim, InstanceError, find
     from pilothouse.join import node
 
+    foreground.take_secrets(flags)
     settings = _settings(flags)
 
     async def work() -> int:

@@ -109,6 +109,20 @@ def test_a_second_run_on_the_same_directories_goes_on_with_them(tmp_path: pathli
         assert "deployment" in untold.pilot("units")
 
 
+def test_the_store_of_another_control_plane_is_refused(tmp_path: pathlib.Path) -> None:
+    control = host(tmp_path, "control")
+    other = host(tmp_path, "other")
+    data = f"--data-dir={control.directory / 'var'}"
+    with control.init() as running:
+        up(running)
+        said = other.init_refused(data)
+        assert re.search(r"\[ERROR DirAvailable-\S+\]: \S+/var/etcd is in use by \S+ -m etcdlite \(pid \d+\)", said)
+    assert f"{control.directory / 'var' / 'etcd'} is not empty" in other.init_refused(data)
+    assert not other.config_dir.exists()
+    with control.init() as running:
+        up(running)
+
+
 @pytest.mark.parametrize("at", ["apiserver-etcd-client", "apiserver.yaml", "etcdlite is ready", "apiserver is ready",
                                 "Using bootstrap token", "Configured RBAC"])  # fmt: skip
 def test_a_run_that_is_killed_is_finished_by_the_next(tmp_path: pathlib.Path, at: str) -> None:
@@ -300,6 +314,24 @@ def test_joining_something_that_is_no_cluster(joining: Joining) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"127.0.0.1:{silent.getsockname()[1]}"
         assert re.search(rf"{endpoint}: .+ \(waited 2 s\)", joining.refused("n", endpoint=endpoint))
+
+
+def test_a_detached_join_shows_its_token_to_nobody(joining: Joining) -> None:
+    node = Host("detached", joining.directory / "detached", "127.0.0.1")
+    words = joining.command.split()[1:]
+    node.pilot(*words, *node.join_flags(), "--node-name=detached", "--runtime=fake", "--detach")
+    try:
+        place = node.directory / "state" / "detached"
+        record = json.loads((place / "instance.json").read_text())
+        for pid in (record["pid"], *children(record["pid"]).values()):
+            for file in ("cmdline", "environ"):
+                assert joining.token.encode() not in pathlib.Path(f"/proc/{pid}/{file}").read_bytes()
+        before = {path.name: path.stat().st_ino for path in place.iterdir()}
+        again = node.refused(*words, *node.join_flags(), "--node-name=detached", "--runtime=fake", "--detach")
+        assert 'named "detached" runs already' in again and "Its log" not in again
+        assert {path.name: path.stat().st_ino for path in place.iterdir()} == before
+    finally:
+        node.pilot("down", "detached")
 
 
 def test_joining_twice(joining: Joining) -> None:
