@@ -273,6 +273,8 @@ def demonstrate(config: pathlib.Path, *, timeout: float, once: bool) -> int:
         with contextlib.suppress(KeyboardInterrupt):
             print("It stays up until Ctrl-C.", flush=True)
             until_it_ends()
+            if not instance.left(NAME):  # else `pilot down` says how it ended
+                print(f'\nCluster "{NAME}" ended.', end="", flush=True)
     return 0
 
 

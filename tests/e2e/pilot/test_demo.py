@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -61,4 +62,14 @@ def test_what_it_prints_works(alone: Pilot) -> None:
         own = {"KUBECONFIG": str(alone.directory / ".demo" / "kubeconfig")}
         for hint in hints:
             assert alone(*hint.split(), **own).strip(), f"pilot {hint} shows nothing"
-        assert stream.ends()[0] == 0
+        code, last = stream.ends()
+        assert (code, last.strip()) == (0, 'Cluster "demo" ended.')
+
+
+def test_a_cluster_that_is_killed_is_told_from_one_that_is_ended(alone: Pilot) -> None:
+    with demo(alone) as (stream, _):
+        stream.until("It stays up")
+        record = json.loads((alone.directory / "home" / "demo" / "instance.json").read_text())
+        os.kill(record["pid"], signal.SIGKILL)
+        said = stream.ends()[1].strip()
+    assert said.startswith(f'Cluster "demo" had ended already, without order (process {record["pid"]}).')
