@@ -47,6 +47,11 @@ def connect(config: KubeConfig, flags: Parsed, *, units: bool = False) -> Channe
             hint="Choose the context of an administrator with 'pilot config use-context NAME'.",
         )
     try:
-        return dial(chosen, address=flags["server"] or (chosen.units if units else ""))
+        channel = dial(chosen, address=flags["server"] or (chosen.units if units else ""))
     except KubeConfigError as error:
         raise CliError(str(error), hint=HINT) from None
+    if flags["request-timeout"] > 0:
+        from cli.limit import LimitedChannel
+
+        return LimitedChannel(channel, flags["request-timeout"])
+    return channel

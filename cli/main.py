@@ -194,6 +194,11 @@ async def _run(command: Command, path: str, parsed: Parsed) -> int:
     except ApiError as error:
         if error.code == 503 and error.message.startswith("failed to connect to all addresses"):
             reason = error.message.rpartition(": ")[2]
+            if reason.startswith("Handshake read failed"):
+                silent = "Endpoint closing" in reason  # our side gave up, after `grpc.min_reconnect_backoff_ms`
+                reason = (
+                    f"it {'takes' if silent else 'ended'} the connection and {'does' if silent else 'did'} not answer"
+                )
             hint = "Is the cluster running? 'pilot config view --minify' shows where the context points to."
             raise CliError(f"cannot reach the server: {reason}", hint=hint) from None
         raise ServerError(error) from None

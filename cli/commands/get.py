@@ -269,6 +269,8 @@ async def _watch(client: Client, targets: Sequence[Target], flags: Parsed) -> in
                     say(line)
             elif show is not None:
                 say_text(show(shown(event.object)))
+        if flags["request-timeout"]:  # it has ended this watch, and here that is the end
+            return 0
 
 
 def _version_of(obj: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 
@@ -45,3 +46,16 @@ def test_what_cannot_be_written_is_an_error(pilot: Pilot) -> None:
 def test_a_group_without_its_command_is_help_and_a_failure(pilot: Pilot, group: str) -> None:
     result = pilot.run(*group.split())
     assert result.code == 1 and f'"pilot {group} <command> --help"' in result.out
+
+
+def test_a_request_has_the_time_that_the_user_gives_it(pilot: Pilot) -> None:
+    over = "error: the server did not answer within --request-timeout={}: context deadline exceeded"
+    assert pilot.fails("get", "pods", "--request-timeout=1ms") == over.format("1ms")
+    assert "node-2" in pilot("get", "nodes", "--request-timeout=50s")
+    # it ends a watch, which is no failure
+    assert "node-2" in pilot("get", "nodes", "-w", "--request-timeout=3s")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        assert pilot.fails("get", "pods", "-s", address, "--request-timeout=300ms") == over.format("300ms")
+        said = pilot.fails("get", "pods", "-s", address)
+        assert said.startswith("error: cannot reach the server: it takes the connection and does not answer\n")
