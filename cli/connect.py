@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from cli.errors import CliError
+from cli.errors import CliError, UsageError
 from cli.flags import Parsed
 from machinery.client.dial import dial
 from machinery.client.kubeconfig import KubeConfig, KubeConfigError
@@ -21,7 +21,7 @@ HINT = (
 
 
 def choose(config: KubeConfig, flags: Parsed) -> Target:
-    """Where the chosen context, and the flags that change it, lead to, and as whom. Raises CliError."""
+    """Where the chosen context, and the flags that change it, lead to, and as whom. Raises CliError, UsageError."""
     try:
         chosen = target(
             config, flags["context"] or None, cluster_name=flags["cluster"] or "", user_name=flags["user"] or ""
@@ -32,8 +32,21 @@ def choose(config: KubeConfig, flags: Parsed) -> Target:
         # a certificate would win over the token that was asked for
         chosen = dataclasses.replace(chosen, token=flags["token"], certificate=b"", key=b"")
     if flags["server"]:
+        _check_address(flags["server"], chosen)
         chosen = dataclasses.replace(chosen, units="")
     return chosen
+
+
+def _check_address(text: str, chosen: Target) -> None:
+    """Raise UsageError for what kubectl's --server takes and ours cannot: REST has a URL, gRPC an address."""
+    host, _, port = text.rpartition(":")
+    if text.startswith("unix:") or (host and "/" not in text and port.isdecimal() and int(port) < 2**16):
+        return
+    scheme, url, _ = text.partition("://")
+    wanted = "HOST:PORT of the gRPC API" + (f", without {scheme}://" if url else "")
+    known = chosen.grpc if chosen.certificate else chosen.grpc_tokens
+    hint = f"The gRPC API of the context's cluster is at {known}." if known else ""
+    raise UsageError(f'--server must be the {wanted}, not "{text}"', hint=hint)
 
 
 def connect(config: KubeConfig, flags: Parsed, *, units: bool = False) -> Channel:
