@@ -16,10 +16,14 @@ import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from cli.command import GLOBAL_FLAGS, Command, global_help, help_text
 from cli.errors import CliError, ServerError, UsageError
 from cli.flags import Parsed, first_argument, parse
+
+if TYPE_CHECKING:
+    from machinery.errors import ApiError
 
 log = logging.getLogger(__name__)
 
@@ -192,22 +196,29 @@ async def _run(command: Command, path: str, parsed: Parsed) -> int:
     try:
         return await command.run(session, parsed) or 0
     except ApiError as error:
-        if error.code == 503 and error.message.startswith("failed to connect to all addresses"):
-            reason = error.message.rpartition(": ")[2]
-            if reason.startswith("Handshake read failed"):
-                silent = "Endpoint closing" in reason  # our side gave up, after `grpc.min_reconnect_backoff_ms`
-                reason = (
-                    f"it {'takes' if silent else 'ended'} the connection and {'does' if silent else 'did'} not answer"
-                )
-            hint = "Is the cluster running? 'pilot config view --minify' shows where the context points to."
-            raise CliError(f"cannot reach the server: {reason}", hint=hint) from None
-        raise ServerError(error) from None
+        raise _told(error) from None
     except RpcError as error:
-        raise ServerError(api_error(error)) from None
+        raise _told(api_error(error)) from None
     except UsageError as error:
         raise UsageError(error.message, hint=error.hint or f"See '{path} --help' for usage.") from None
     finally:
         await session.close()
+
+
+def _told(error: ApiError) -> CliError:
+    """What the server said; or, where gRPC speaks because there was no server to say anything, why not."""
+    said = error.message
+    if error.code != 503 or not said.startswith(("failed to connect to all addresses", "errors resolving ")):
+        return ServerError(error)
+    reason = said.rpartition(": ")[2]
+    if said.startswith("errors resolving "):
+        reason = f"the host of {said.split()[2].rstrip(':')} is not known"
+    elif reason.startswith("Handshake read failed (Endpoint closing"):  # our side gave up waiting
+        reason = "it takes the connection and does not answer"
+    elif reason.startswith("Handshake read failed"):
+        reason = "it ended the connection before it answered"
+    hint = "Is the cluster running? 'pilot config view --minify' shows where the context points to."
+    return CliError(f"cannot reach the server: {reason}", hint=hint)
 
 
 def _connection(command: Command, parsed: Parsed) -> Parsed:

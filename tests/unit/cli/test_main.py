@@ -12,7 +12,8 @@ from cli.command import Command
 from cli.errors import ServerError
 from cli.flags import Parsed
 from cli.main import main
-from machinery.errors import ApiError
+from machinery.errors import ApiError, ServiceUnavailable
+from machinery.rpc import Code, RpcError
 
 
 def _failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -163,3 +164,33 @@ def test_help_tells_a_command_once_and_its_aliases(capsys: pytest.CaptureFixture
     assert "service" in listed and "svc" not in listed
     assert main(["create", "svc", "--help"]) == 0
     assert "Aliases:\n  service, svc\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Connection refused", "Connection refused"),
+        ("Handshake read failed (Endpoint closing)", "it takes the connection and does not answer"),
+        ("Handshake read failed (Socket closed)", "it ended the connection before it answered"),
+    ],
+)
+@pytest.mark.parametrize("service", ["API", "another"])
+def test_why_a_server_cannot_be_reached(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: str, told: str, service: str
+) -> None:
+    whole = f"failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: {said}"
+    error = ServiceUnavailable(whole) if service == "API" else RpcError(Code.UNAVAILABLE, whole)
+    _failing(monkeypatch, error)
+    assert main(["version"]) == 1
+    assert capsys.readouterr().err.startswith(f"error: cannot reach the server: {told}\n")
+
+
+def test_a_host_that_nobody_knows_is_said_without_grpcs_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = (
+        "errors resolving foo:1: [field:hostname lookup error:address lookup failed for foo:1: Domain name not found]"
+    )
+    _failing(monkeypatch, ServiceUnavailable(said))
+    assert main(["version"]) == 1
+    assert capsys.readouterr().err.startswith("error: cannot reach the server: the host of foo:1 is not known\n")
