@@ -110,7 +110,7 @@ def _services() -> dict[str, Generator]:
         f"service {word}": Generator(
             GVR("", "v1", "services"),
             f"service {word} NAME [--tcp=<port>:<targetPort>]",
-            f"Create a {kind} service",
+            f"Create {'an' if kind == 'ExternalName' else 'a'} {kind} service",
             f"{kind} service",
             lambda name, flags, kind=kind: _service(name, flags, kind),  # type: ignore[misc]  # mypy cannot infer it
             flags,
