@@ -21,7 +21,7 @@ _LONE_SURROGATE = re.compile(
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_VALUE, _FIRST_KEY, _KEY, _COLON, _AFTER = range(5)
+_VALUE, _FIRST_ITEM, _FIRST_KEY, _KEY, _COLON, _AFTER = range(6)
 
 
 class JsonTextError(ValueError):
@@ -67,7 +67,6 @@ def why_not(text: str) -> str:
     open_: list[str] = []
     at, state = 0, _VALUE
     while True:
-        start = at
         at = _end(_SPACE, text, at)
         if at == len(text):
             return "unexpected end of JSON input"
@@ -102,8 +101,8 @@ def why_not(text: str) -> str:
             open_.append("}" if character == "{" else "]")
             if len(open_) > 10_000:
                 return "exceeded max depth"
-            at, state = at + 1, _FIRST_KEY if character == "{" else _VALUE
-        elif character == "]" and open_ and open_[-1] == "]" and _opened(text, start):
+            at, state = at + 1, _FIRST_KEY if character == "{" else _FIRST_ITEM
+        elif character == "]" and state == _FIRST_ITEM:
             open_.pop()
             at, state = at + 1, _AFTER
         else:
@@ -111,11 +110,6 @@ def why_not(text: str) -> str:
             if problem:
                 return problem
             state = _AFTER
-
-
-def _opened(text: str, at: int) -> bool:
-    """Whether the last thing before was the bracket that opened the list."""
-    return text[:at].rstrip(" \t\r\n").endswith("[")
 
 
 def _scalar(text: str, at: int) -> tuple[int, str]:

@@ -28,6 +28,7 @@ NO_JSON = [
     (b'{"a":1 "b":2}', "invalid character '\"' after object key:value pair"),
     (b"[1 2]", "invalid character '2' after array element"),
     (b"[[]]]", "invalid character ']' after top-level value"),
+    (b"[" + b"[ ]," * 300_000 + b"x", "invalid character 'x' looking for beginning of value"),
     (b"{} trailing", "invalid character 't' after top-level value"),
     (b"trye", "invalid character 'y' in literal true (expecting 'u')"),
     (b"-a", "invalid character 'a' in numeric literal"),
