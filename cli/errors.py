@@ -86,3 +86,10 @@ def _invalid(message: str, details: Mapping[str, Any]) -> str:
     fields = dict.fromkeys(f"{cause.get('field', '')}: {cause.get('message', '')}" for cause in causes)
     lines = [text.removeprefix(": ") for text in fields]
     return f"{said}: {lines[0]}" if len(lines) == 1 else "\n".join([f"{said}: ", *(f"* {line}" for line in lines)])
+
+
+def in_words(error: Exception) -> str:
+    """An error in words, without a number: `./data: Permission denied`."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)

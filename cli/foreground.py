@@ -13,7 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from cli.errors import CliError
+from cli.errors import CliError, in_words
 from cli.flags import Parsed, switch
 from pilothouse.instance import Claim, alive, forget, tidy
 
@@ -248,7 +248,7 @@ async def refusing(work: Callable[[], Awaitable[int]], *errors: type[Exception])
     except BrokenPipeError:
         raise
     except errors as error:
-        message = reason(error)
+        message = in_words(error)
         if tell_parent(ERROR, message):
             return 1
         raise CliError(message) from None
@@ -256,13 +256,6 @@ async def refusing(work: Callable[[], Awaitable[int]], *errors: type[Exception])
         if detached:
             log.exception("ended by an exception that nobody foresaw")
         raise
-
-
-def reason(error: Exception) -> str:
-    """An error in words, without a number: `./data: Permission denied`."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
 
 
 def _tail(path: pathlib.Path, begin: int) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cli.command import GLOBAL_FLAGS, Command, global_help, help_text
-from cli.errors import CliError, ServerError, UsageError
+from cli.errors import CliError, ServerError, UsageError, in_words
 from cli.flags import Parsed, first_argument, parse
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         # the machine's doing, a full disk say; what a command expects of it, the command has said in its own words
         _show_details()
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+        print(f"error: {in_words(error)}", file=sys.stderr)
         return 1
     except Exception as error:
         _show_details()

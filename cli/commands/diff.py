@@ -20,6 +20,7 @@ from cli.output.documents import to_yaml
 from cli.targets import FILE_FLAGS, Target, from_files
 from machinery.client.api import Object
 from machinery.errors import ApiError, NotFound
+from machinery.objects import meta
 
 if TYPE_CHECKING:
     from cli.context import Session
@@ -60,13 +61,12 @@ def _shown(obj: Object, other: Object, when: str) -> Object:
     """The object without its field managers; of a Secret only whether a value is another one."""
     if not obj:
         return obj
-    found = {**obj, "metadata": {key: value for key, value in obj["metadata"].items() if key != "managedFields"}}
+    found = meta.without_managed_fields(obj)
     if obj["kind"] == "Secret":
         theirs: Mapping[str, Any] = other.get("data") or {}
         data = obj.get("data") or {}
-        found["data"] = {
-            key: "***" if theirs.get(key, value) == value else f"*** ({when})" for key, value in data.items()
-        }
+        masked = {key: "***" if theirs.get(key, value) == value else f"*** ({when})" for key, value in data.items()}
+        return {**found, "data": masked}
     return found
 
 

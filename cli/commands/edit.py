@@ -18,6 +18,7 @@ from cli.output.documents import to_yaml
 from cli.targets import FILE_FLAGS, SELECTOR_FLAGS, Target, parse, resolve
 from machinery.client.api import Client, Object, PatchType
 from machinery.errors import ApiError, BadRequest, Conflict, Invalid
+from machinery.objects import meta
 from machinery.patch import three_way
 from machinery.schema import definitions
 
@@ -35,7 +36,7 @@ async def run(session: Session, flags: Parsed) -> int:
     client = await session.client()
     for target in await resolve(session, flags, verb="edit"):
         current = await client.get(target.resource.gvr, target.name, namespace=target.namespace)
-        await _edit(client, target, _shown(current), flags)
+        await _edit(client, target, meta.without_managed_fields(current), flags)
     return 0
 
 
@@ -118,10 +119,6 @@ async def _in_editor(text: str) -> str:
         raise CliError(f'cannot start the editor "{editor}"', hint="Set KUBE_EDITOR or EDITOR.") from None
     finally:
         path.unlink(missing_ok=True)
-
-
-def _shown(obj: Object) -> Object:
-    return {**obj, "metadata": {key: value for key, value in obj["metadata"].items() if key != "managedFields"}}
 
 
 COMMAND = Command(

@@ -14,6 +14,7 @@ from cli.output import printer, table
 from cli.targets import ALL_NAMESPACES, FILE_FLAGS, SELECTOR_FLAGS, Target, from_files, from_words
 from machinery.client.api import Client, Representation
 from machinery.errors import ApiError, NotFound
+from machinery.objects import meta
 
 if TYPE_CHECKING:
     from cli.context import Session
@@ -154,7 +155,7 @@ async def _objects(client: Client, targets: Sequence[Target], flags: Parsed) -> 
         else:
             objects += answer
     if not flags["show-managed-fields"]:
-        objects = [_without_managed_fields(obj) for obj in objects]
+        objects = [meta.without_managed_fields(obj) for obj in objects]
     if flags["sort-by"]:
         objects = _sorted(objects, flags["sort-by"])
     if show is None:
@@ -229,7 +230,7 @@ async def _watch(client: Client, targets: Sequence[Target], flags: Parsed) -> in
         )
 
     def shown(obj: Any) -> Any:
-        return obj if flags["show-managed-fields"] else _without_managed_fields(obj)
+        return obj if flags["show-managed-fields"] else meta.without_managed_fields(obj)
 
     selector = f"metadata.name={target.name}" if target.name else flags["field-selector"]
     listed = await client.list_document(
@@ -308,13 +309,6 @@ def _report(failures: Sequence[ApiError]) -> int:
     for failure in failures:
         print(ServerError(failure).render(), file=sys.stderr)
     return 1 if failures else 0
-
-
-def _without_managed_fields(obj: Any) -> Any:
-    metadata = obj.get("metadata") or {}
-    if "managedFields" not in metadata:
-        return obj
-    return {**obj, "metadata": {key: value for key, value in metadata.items() if key != "managedFields"}}
 
 
 def _list(objects: Sequence[Any]) -> Any:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from cli import foreground
 from cli.command import Command
-from cli.errors import CliError, UsageError
+from cli.errors import CliError, UsageError, in_words
 from cli.flags import Flag, Kind, Parsed, switch
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _make(name: str, flags: Parsed) -> Cluster:
         )
         raise CliError(f"--data-dir: {error}", hint=hint) from None
     except OSError as error:
-        raise CliError(f"--data-dir: {foreground.reason(error)}") from None
+        raise CliError(f"--data-dir: {in_words(error)}") from None
 
 
 def _store_in(flags: Parsed) -> pathlib.Path:
@@ -201,7 +201,7 @@ async def _check_kubeconfig(name: str, flags: Parsed, clock: Clock) -> tuple[str
             path = config.path_of(f"{taken[0]}s", name) if taken else ""
             files = tuple(str(each.absolute()) for each in config.paths)
     except (kubeconfig.KubeConfigError, OSError) as error:
-        raise CliError(foreground.reason(error)) from None
+        raise CliError(in_words(error)) from None
     if taken:
         raise CliError(
             f'{path} has a {" and a ".join(taken)} named "{name}" already, which pilot did not make',
@@ -253,7 +253,7 @@ async def _take_out(name: str, files: tuple[str, ...], clock: Clock) -> bool:
         async with kubeconfig.editing(clock=clock, environ=_listing(files)) as config:
             return entry.remove(config, name)
     except (kubeconfig.KubeConfigError, OSError) as error:
-        print(f"Warning: its kubeconfig entry stays: {foreground.reason(error)}", file=sys.stderr)
+        print(f"Warning: its kubeconfig entry stays: {in_words(error)}", file=sys.stderr)
         return False
 
 
