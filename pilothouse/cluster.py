@@ -29,7 +29,7 @@ from etcdlite.app import EtcdLite
 from etcdlite.config import Config as StoreConfig
 from machinery.client.grpc import ApiClient
 from machinery.client.resources import NODES
-from machinery.client.watch import Changed, Replaced, follow
+from machinery.client.watch import states
 from machinery.objects import conditions
 from machinery.rpc import LocalChannel, Peer
 from machinery.rpc.inspect import INSPECT, InspectService
@@ -169,16 +169,10 @@ class Cluster:
         waiting = set(self.node_names) if self.agent is not None else set()
         if not waiting:
             return
-        async with contextlib.aclosing(follow(self.client(), NODES, clock=self.clock)) as steps:  # type: ignore[type-var]  # it is a generator
-            async for step in steps:
-                match step:
-                    case Replaced(items):
-                        changed = items
-                    case Changed(obj, deleted) if not deleted:
-                        changed = [obj]
-                    case _:
-                        continue
-                waiting -= {node["metadata"]["name"] for node in changed if conditions.is_true(node, "Ready")}
+        async with contextlib.aclosing(states(self.client(), NODES, clock=self.clock)) as nodes:
+            async for node in nodes:
+                if conditions.is_true(node, "Ready"):
+                    waiting.discard(node["metadata"]["name"])
                 if not waiting:
                     return
 

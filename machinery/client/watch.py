@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from actors import Clock
@@ -191,3 +191,26 @@ async def follow(
                 "cannot follow resource, will retry resource=%s code=%d error=%s", resource, error.code, error.message
             )
             ladder.failed(error)
+
+
+async def states(
+    client: Client,
+    resource: GVR,
+    *,
+    clock: Clock,
+    namespace: str = "",
+    label_selector: str = "",
+    field_selector: str = "",
+) -> AsyncGenerator[Object, None]:
+    """Every object as it is and then as it becomes, without end, for who waits until one is as it should be.
+
+    Some come more than once in the same state. Deletions are left out: `follow` tells of them. Raises as `follow`."""
+    selection = {"namespace": namespace, "label_selector": label_selector, "field_selector": field_selector}
+    async with contextlib.aclosing(follow(client, resource, clock=clock, **selection)) as steps:  # type: ignore[type-var]  # it is a generator
+        async for step in steps:
+            match step:
+                case Replaced(items):
+                    for obj in items:
+                        yield obj
+                case Changed(obj, False):
+                    yield obj

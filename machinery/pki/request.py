@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from actors import Clock
 from machinery.client.api import Client, Object
 from machinery.client.resources import CERTIFICATE_SIGNING_REQUESTS as REQUESTS
-from machinery.client.watch import Changed, Replaced, follow
+from machinery.client.watch import states
 from machinery.objects import conditions, meta
 
 if TYPE_CHECKING:
@@ -120,19 +120,11 @@ def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 async def _issued(client: Client, name: str, clock: Clock) -> bytes:
     selector = f"metadata.name={name}"
-    async with contextlib.aclosing(follow(client, REQUESTS, clock=clock, field_selector=selector)) as steps:  # type: ignore[type-var]  # a generator
-        async for step in steps:
-            match step:
-                case Replaced(items):
-                    seen = list(items)
-                case Changed(obj, False):
-                    seen = [obj]
-                case _:
-                    continue
-            for request in seen:
-                certificate = _certificate(request, name)
-                if certificate:
-                    return certificate
+    async with contextlib.aclosing(states(client, REQUESTS, clock=clock, field_selector=selector)) as requests:
+        async for request in requests:
+            certificate = _certificate(request, name)
+            if certificate:
+                return certificate
     raise AssertionError("following a resource never ends")
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from actors import Actor
 from machinery.client.api import Client
 from machinery.client.resources import NODES
-from machinery.client.watch import Changed, Replaced, follow
+from machinery.client.watch import states
 from machinery.objects import meta
 from machinery.objects import node as nodes
 from machinery.rpc import RpcError
@@ -34,24 +33,17 @@ class PodRanges(Actor):
     async def _follow(self) -> None:
         only = next(iter(self._runtimes)) if len(self._runtimes) == 1 else ""
         selector = f"metadata.name={only}" if only else ""
-        async for step in follow(self._client, NODES, clock=self.clock, field_selector=selector):
-            match step:
-                case Replaced(items):
-                    await self._tell(items)
-                case Changed(obj, False):
-                    await self._tell([obj])
+        async for node in states(self._client, NODES, clock=self.clock, field_selector=selector):
+            name, ranges = meta.name(node), nodes.pod_cidrs(node)
+            if name in self._runtimes and ranges and self._told.get(name) != ranges[0]:
+                await self._tell(name, ranges[0])
 
-    async def _tell(self, seen: Iterable[Mapping[str, Any]]) -> None:
-        for each in seen:
-            name, ranges = meta.name(each), nodes.pod_cidrs(each)
-            runtime = self._runtimes.get(name)
-            if runtime is None or not ranges or self._told.get(name) == ranges[0]:
-                continue
-            while True:
-                try:
-                    await runtime.set_pod_cidr(ranges[0])
-                    break
-                except RpcError as error:
-                    self.log.warning("runtime not told its range node=%s error=%s", name, error.message)
-                    await self.clock.sleep(RETRY)
-            self._told[name] = ranges[0]
+    async def _tell(self, name: str, cidr: str) -> None:
+        while True:
+            try:
+                await self._runtimes[name].set_pod_cidr(cidr)
+                break
+            except RpcError as error:
+                self.log.warning("runtime not told its range node=%s error=%s", name, error.message)
+                await self.clock.sleep(RETRY)
+        self._told[name] = cidr

@@ -12,7 +12,7 @@ import pytest
 from actors import VirtualClock
 from machinery.client.api import Client
 from machinery.client.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, NODES, PODS
-from machinery.client.watch import Changed, Replaced, follow
+from machinery.client.watch import states
 from machinery.errors import NotFound
 from pilothouse import Cluster
 
@@ -39,17 +39,9 @@ def deployment(name: str, replicas: int) -> dict[str, Any]:
 async def available(cluster: Cluster, name: str, replicas: int) -> None:
     """Return when a Deployment has that many available replicas."""
     async with asyncio.timeout(30):
-        async for step in follow(cluster.client(), DEPLOYMENTS, clock=cluster.clock, namespace="default"):
-            match step:
-                case Replaced(items):
-                    seen = list(items)
-                case Changed(obj, False):
-                    seen = [obj]
-                case _:
-                    continue
-            for obj in seen:
-                if obj["metadata"]["name"] == name and obj.get("status", {}).get("availableReplicas") == replicas:
-                    return
+        async for obj in states(cluster.client(), DEPLOYMENTS, clock=cluster.clock, namespace="default"):
+            if obj["metadata"]["name"] == name and obj.get("status", {}).get("availableReplicas") == replicas:
+                return
 
 
 async def names(client: Client) -> list[str]:
