@@ -90,16 +90,19 @@ async def patch(
         )
     compute = _computation(context, schema, body, patch_type)
 
+    def patched(current: Stored) -> Object:
+        return _named(compute(current.obj), context, current.obj if patch_type is PatchType.STRATEGIC else {})
+
     async def change(current: Stored) -> Object:
-        new = _named(compute(current.obj), context, current.obj if patch_type is PatchType.STRATEGIC else {})
-        patched = orjson.dumps(new) if patch_type is not PatchType.STRATEGIC else b""
+        new = patched(current)
         try:
             if not isinstance(new["metadata"], dict):
                 raise not_metadata(context.spec.gvk, new["metadata"])
             _still_of(parts, context, new)
             new = typed(parts, context, new, stored=current.obj)
         except Undecodable as error:
-            raise undecodable(error, patch_type, orjson.loads(body), patched) from None
+            # Reading has changed `new`: what the patch left is made once more, for it is rarely asked for.
+            raise undecodable(error, patch_type, orjson.loads(body), orjson.dumps(patched(current))) from None
         check_name_and_namespace(context, new, named=True)
         return await changed(parts, context, new, current)
 
@@ -246,9 +249,8 @@ def _computation(
                 case _:
                     new = merge.apply(current, document)
         except PatchMalformed as error:
-            if (
-                patch_type is PatchType.JSON
-            ):  # it is well-formed; that an operation makes no sense shows when it is done
+            if patch_type is PatchType.JSON:
+                # It is well-formed; that an operation makes no sense shows when it is done.
                 raise unprocessable() from error
             raise BadRequest(str(error)) from None
         except NoMergeKey as error:
