@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from etcdlite.app import EtcdLite
 from etcdlite.config import Config
 from machinery.rpc import LocalChannel
 from tests.model.etcd_spec import EtcdSpec
-from tests.support.etcd import EtcdClient, real_etcd
+from tests.support.etcd import EtcdClient, etcd_binary, real_etcd
 
 KINDS = ("spec", "memory", "file", "grpc", "etcd")
 _numbers = itertools.count(1)
@@ -23,7 +22,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def etcd_address() -> Iterator[str]:
-    if shutil.which("etcd") is None:
+    if etcd_binary() is None:
         pytest.skip("etcd is not installed (apt-get install etcd-server)")
     with real_etcd() as address:
         yield address

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import os
 import pathlib
 import shutil
 import socket
@@ -123,28 +125,112 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def etcd_binary() -> str | None:
+    """The etcd to compare with: `$ETCD`, else the one on PATH; None without one."""
+    return shutil.which(os.environ.get("ETCD") or "etcd")
+
+
+class StoreProcess:
+    """A server as a process of its own, on a data directory and ports that stay: it can be killed and started again."""
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self.data_dir = directory / "data"
+        self.log_path = directory / "log"
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[str] | None = None
+
+    def command(self) -> list[str]:
+        """What to run."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Run it, and return once it serves."""
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=log, text=True)
+        self._await(self._process)
+
+    def _await(self, process: subprocess.Popen[str]) -> None:
+        await_health(f"http://{self.address}", process)
+
+    def kill(self) -> None:
+        """SIGKILL; returns when it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether the process still runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """All it printed."""
+        return self.log_path.read_text(errors="replace")
+
+    def client(self) -> EtcdClient:
+        """A client with a channel of its own, which the caller closes."""
+        from machinery.rpc.grpc_channel import GrpcChannel
+
+        return EtcdClient(GrpcChannel(self.address))
+
+
+class EtcdProcess(StoreProcess):
+    """A real etcd of one member. Its commits are not synced to the disk: a killed process loses nothing by that."""
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        super().__init__(directory)
+        self._peer = f"http://127.0.0.1:{free_port()}"
+        binary = etcd_binary()
+        assert binary is not None
+        self._binary = binary
+
+    def command(self) -> list[str]:
+        url = f"http://{self.address}"
+        command = [self._binary, "--data-dir", str(self.data_dir), "--listen-client-urls", url]
+        command += ["--advertise-client-urls", url, "--listen-peer-urls", self._peer]
+        command += ["--initial-advertise-peer-urls", self._peer, "--initial-cluster", f"default={self._peer}"]
+        command += ["--heartbeat-interval", "100", "--election-timeout", "1000", "--log-level", "error"]
+        return [*command, "--unsafe-no-fsync"] if _takes_unsafe(self._binary) else command
+
+
+class EtcdliteProcess(StoreProcess):
+    """`python -m etcdlite`."""
+
+    def __init__(self, directory: pathlib.Path, *arguments: str) -> None:
+        super().__init__(directory)
+        self._arguments = arguments
+
+    def command(self) -> list[str]:
+        url = f"http://{self.address}"
+        return [
+            *(sys.executable, "-m", "etcdlite", "--data-dir", str(self.data_dir), "--listen-client-urls", url),
+            *self._arguments,
+        ]
+
+    def _await(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("etcdlite ready "), f"it said {line!r}: {self.log}"
+
+
 @contextlib.contextmanager
 def real_etcd() -> Iterator[str]:
     """A real etcd on loopback; its address. Its data lies in memory-backed or temporary files and is removed."""
-    binary = shutil.which("etcd")
-    assert binary is not None
     directory = pathlib.Path(tempfile.mkdtemp(prefix="etcd-test-"))
-    client, peer = free_port(), free_port()
-    url, peer_url = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
-    command = [binary, "--data-dir", str(directory / "data"), "--listen-client-urls", url]
-    command += ["--advertise-client-urls", url, "--listen-peer-urls", peer_url]
-    command += ["--initial-advertise-peer-urls", peer_url, "--initial-cluster", f"default={peer_url}"]
-    command += ["--log-level", "error", "--unsafe-no-fsync"] if _takes_unsafe(binary) else ["--log-level", "error"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = EtcdProcess(directory)
     try:
-        await_health(url, process)
-        yield f"127.0.0.1:{client}"
+        process.start()
+        yield process.address
     finally:
         process.kill()
-        process.wait()
         shutil.rmtree(directory, ignore_errors=True)
 
 
+@functools.cache
 def _takes_unsafe(binary: str) -> bool:
     return "--unsafe-no-fsync" in subprocess.run([binary, "--help"], capture_output=True, text=True, check=False).stdout
 
