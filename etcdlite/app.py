@@ -20,10 +20,13 @@ from etcdlite.listen import Listener, listeners
 from etcdlite.parts import Parts
 from etcdlite.rpc.auth import Auth
 from etcdlite.rpc.cluster import Cluster
+from etcdlite.rpc.election import Election
 from etcdlite.rpc.health import Health
 from etcdlite.rpc.kv import KV
 from etcdlite.rpc.lease import LeaseService
+from etcdlite.rpc.lock import Lock
 from etcdlite.rpc.maintenance import Maintenance
+from etcdlite.rpc.reflection import VERSIONS, Reflection
 from etcdlite.rpc.watch import WatchService
 from etcdlite.store.actor import StoreActor
 from etcdlite.store.compaction import parse_retention
@@ -57,7 +60,11 @@ class EtcdLite:
             "etcdserverpb.Maintenance": Maintenance(self._parts),
             "etcdserverpb.Auth": Auth(self._parts),
         }
-        services["grpc.health.v1.Health"] = Health(self._parts, services=frozenset(services), clock=clock)
+        services["v3lockpb.Lock"] = Lock(services)
+        services["v3electionpb.Election"] = Election(services)
+        services["grpc.health.v1.Health"] = Health(self._parts, services=frozenset(services))
+        for version in VERSIONS:
+            services[f"grpc.reflection.{version}.ServerReflection"] = Reflection(version, lambda: services)
         self._services = services
         if not self._listeners:
             self._parts.serving.set()

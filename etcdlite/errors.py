@@ -5,7 +5,15 @@
       Compacted, FutureRevision, NoSpace, RequestTooLarge
       LeaseNotFound, LeaseExists, LeaseTtlTooLarge
       Unavailable               not started yet, or restarting
-      AuthNotEnabled, NotServed, MemberNotFound, BadLeaderTransferee
+      NotServed, MemberNotFound, BadLeaderTransferee
+      AuthError               users, roles and who may do what
+        AuthNotEnabled, RootUserMissing, RootRoleMissing, UserExists, UserEmpty, UserNotFound, RoleExists, RoleEmpty,
+        RoleNotFound, RoleNotGranted, PermissionNotGiven, PermissionNotGranted, AuthFailed, NoPasswordUser,
+        PermissionDenied, InvalidAuthToken, InvalidAuthMgmt, AuthOldRevision, VerifyOnly
+      BadMemberUrls, PeerUrlExists, MemberNotLearner, NotEnoughStarted
+      WrongDowngradeVersion, InvalidDowngradeTarget, NoInflightDowngrade, UnknownMethod
+      ClientSideError           what etcd's lock and election services meet as clients of the store
+        SessionExpired, NoLeader, NotLeader, LeaderKeyMissing
     DatabaseError               the data directory cannot be used; ends the process with its text
 
 Source of codes and texts: etcd's `api/v3rpc/rpctypes`, which clients compare literally.
@@ -103,11 +111,6 @@ class Unavailable(StoreError):
     TEXT = "etcdserver: server stopped"
 
 
-class AuthNotEnabled(StoreError):
-    CODE = Code.FAILED_PRECONDITION
-    TEXT = "etcdserver: authentication is not enabled"
-
-
 class MemberNotFound(StoreError):
     CODE = Code.NOT_FOUND
     TEXT = "etcdserver: member not found"
@@ -118,10 +121,169 @@ class BadLeaderTransferee(StoreError):
     TEXT = "etcdserver: bad leader transferee"
 
 
+class BadMemberUrls(StoreError):
+    CODE = Code.INVALID_ARGUMENT
+    TEXT = "etcdserver: given member URLs are invalid"
+
+
+class PeerUrlExists(StoreError):
+    CODE = Code.FAILED_PRECONDITION
+    TEXT = "etcdserver: Peer URLs already exists"
+
+
+class MemberNotLearner(StoreError):
+    CODE = Code.FAILED_PRECONDITION
+    TEXT = "etcdserver: can only promote a learner member"
+
+
+class NotEnoughStarted(StoreError):
+    """etcd 3.5 answers this text without its code."""
+
+    TEXT = "etcdserver: re-configuration failed due to not enough started members"
+
+
+class WrongDowngradeVersion(StoreError):
+    CODE = Code.INVALID_ARGUMENT
+    TEXT = "etcdserver: wrong downgrade target version format"
+
+
+class InvalidDowngradeTarget(StoreError):
+    CODE = Code.INVALID_ARGUMENT
+    TEXT = "etcdserver: invalid downgrade target version"
+
+
+class NoInflightDowngrade(StoreError):
+    CODE = Code.FAILED_PRECONDITION
+    TEXT = "etcdserver: no inflight downgrade job"
+
+
+class UnknownMethod(StoreError):
+    TEXT = "etcdserver: unknown method"
+
+
+class ClientSideError(StoreError):
+    """The lock and election services are clients of the store, and their errors have lost their codes."""
+
+
+class SessionExpired(ClientSideError):
+    TEXT = "mutex: session is expired"
+
+
+class NoLeader(ClientSideError):
+    TEXT = "election: no leader"
+
+
+class NotLeader(ClientSideError):
+    TEXT = "election: not leader"
+
+
+class LeaderKeyMissing(ClientSideError):
+    TEXT = '"leader" field must be provided'
+
+
 class NotServed(StoreError):
     """A part of etcd's API that a store of one member does not have."""
 
     CODE = Code.UNIMPLEMENTED
+
+
+class AuthError(StoreError):
+    """An answer about users, roles and permissions."""
+
+
+class AuthNotEnabled(AuthError):
+    CODE = Code.FAILED_PRECONDITION
+    TEXT = "etcdserver: authentication is not enabled"
+
+
+class RootUserMissing(AuthError):
+    CODE = Code.FAILED_PRECONDITION
+    TEXT = "etcdserver: root user does not exist"
+
+
+class RootRoleMissing(AuthError):
+    CODE = Code.FAILED_PRECONDITION
+    TEXT = "etcdserver: root user does not have root role"
+
+
+class UserExists(AuthError):
+    CODE = Code.FAILED_PRECONDITION
+    TEXT = "etcdserver: user name already exists"
+
+
+class UserEmpty(AuthError):
+    CODE = Code.INVALID_ARGUMENT
+    TEXT = "etcdserver: user name is empty"
+
+
+class UserNotFound(AuthError):
+    CODE = Code.FAILED_PRECONDITION
+    TEXT = "etcdserver: user name not found"
+
+
+class RoleExists(AuthError):
+    CODE = Code.FAILED_PRECONDITION
+    TEXT = "etcdserver: role name already exists"
+
+
+class RoleEmpty(AuthError):
+    CODE = Code.INVALID_ARGUMENT
+    TEXT = "etcdserver: role name is empty"
+
+
+class RoleNotFound(AuthError):
+    CODE = Code.FAILED_PRECONDITION
+    TEXT = "etcdserver: role name not found"
+
+
+class RoleNotGranted(AuthError):
+    CODE = Code.FAILED_PRECONDITION
+    TEXT = "etcdserver: role is not granted to the user"
+
+
+class PermissionNotGiven(AuthError):
+    CODE = Code.INVALID_ARGUMENT
+    TEXT = "etcdserver: permission not given"
+
+
+class PermissionNotGranted(AuthError):
+    CODE = Code.FAILED_PRECONDITION
+    TEXT = "etcdserver: permission is not granted to the role"
+
+
+class AuthFailed(AuthError):
+    CODE = Code.INVALID_ARGUMENT
+    TEXT = "etcdserver: authentication failed, invalid user ID or password"
+
+
+class NoPasswordUser(AuthError):
+    CODE = Code.UNKNOWN
+    TEXT = "auth: authentication failed, password was given for no password user"
+
+
+class PermissionDenied(AuthError):
+    CODE = Code.PERMISSION_DENIED
+    TEXT = "etcdserver: permission denied"
+
+
+class InvalidAuthToken(AuthError):
+    CODE = Code.UNAUTHENTICATED
+    TEXT = "etcdserver: invalid auth token"
+
+
+class InvalidAuthMgmt(AuthError):
+    CODE = Code.INVALID_ARGUMENT
+    TEXT = "etcdserver: invalid auth management"
+
+
+class AuthOldRevision(AuthError):
+    CODE = Code.INVALID_ARGUMENT
+    TEXT = "etcdserver: revision of auth store is old"
+
+
+class VerifyOnly(AuthError):
+    CODE = Code.UNKNOWN
+    TEXT = "auth: token signing attempted with verify-only key"
 
 
 class DatabaseError(Exception):

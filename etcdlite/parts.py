@@ -22,6 +22,7 @@ class Parts:
         """Set while the store runs."""
         self.serving = asyncio.Event()
         """Set once every listener is bound."""
+        self._waiters: list[asyncio.Future[None]] = []
 
     @property
     def store(self) -> Store:
@@ -41,11 +42,29 @@ class Parts:
         """A store runs."""
         self._store = store
         self.open.set()
+        self._tell()
 
     def closed(self) -> None:
         """It does not any more."""
         self._store = None
         self.open.clear()
+        self._tell()
+
+    async def changed(self) -> None:
+        """Return when a store opened or closed after this call."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+
+    def _tell(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def streams_under(self, supervisor: DynamicSupervisor) -> DynamicSupervisor:
         """A new supervisor of watch streams."""

@@ -73,6 +73,21 @@ def service(full_name: str) -> Mapping[str, Method]:
     }
 
 
+def files_of(name: str, *, symbol: bool) -> list[bytes]:
+    """The serialized FileDescriptorProto of a file (`symbol`: of the file that defines a service, method, message or
+    enum of this full name), followed by those of the files it imports. Raises KeyError."""
+    pool = _pool()
+    first = pool.FindFileContainingSymbol(name) if symbol else pool.FindFileByName(name)
+    files: dict[str, bytes] = {}
+    pending = [first]
+    while pending:
+        file = pending.pop(0)
+        if file.name not in files:
+            files[file.name] = file.serialized_pb
+            pending += file.dependencies
+    return list(files.values())
+
+
 def _class_of(descriptor: Any) -> Any:
     from google.protobuf import message_factory
 
