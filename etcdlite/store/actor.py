@@ -19,7 +19,7 @@ from etcdlite.store.committer import to_the_end
 from etcdlite.store.compaction import AutoCompactor
 from etcdlite.store.keyindex import KeyIndex
 from etcdlite.store.log import Batch, Log
-from etcdlite.store.mvcc import Mvcc
+from etcdlite.store.mvcc import NOT_COMPACTED, Mvcc
 from etcdlite.store.store import NO_SPACE_ALARM, Export, Store
 
 
@@ -44,6 +44,7 @@ class StoreActor(Actor):
     async def setup(self) -> None:
         config = self._config
         no_space = False
+        entries = self._seed.entries if self._seed is not None else ()
         now = self.clock.monotonic()
         if config.data_dir is None:
             state = Mvcc(cache_bytes=None)
@@ -54,8 +55,11 @@ class StoreActor(Actor):
             with self.clock.external("store recovery"):
                 self._file = await to_the_end(Log.open, config.data_dir)
                 state, identity, no_space = await to_the_end(_recover, self._file, config.cache_bytes, now)
+                entries = await to_the_end(self._file.entries)
         header = Header(identity.cluster, identity.member)
-        store = Store(state, self._file, header, quota=config.quota_backend_bytes or 2 << 30, clock=self.clock)
+        store = Store(
+            state, self._file, header, quota=config.quota_backend_bytes or 2 << 30, clock=self.clock, entries=entries
+        )
         store.no_space = no_space
         automatic = AutoCompactor(
             store.compactor,
@@ -123,7 +127,7 @@ def _recover(file: Log, cache_bytes: int, now: float) -> tuple[Mvcc, _Identity, 
         if lease in state.leases:
             state.leases.attach(key, lease)
     state.revision = state.visible = max(newest >> SHIFT, settings.get("revision", 1), 1)
-    state.compacted = settings.get("compacted", 0)
+    state.compacted = settings.get("compacted", NOT_COMPACTED)
     current = sorted(state.index.last(key) for key, _ in state.index.items())
     live = [position for position in current if not position & 1]
     held = file.newest(live, cache_bytes // 2)

@@ -72,6 +72,11 @@ class Committer:
         if self._log is not None:
             self._pending.settings[name] = value
 
+    def entry(self, bucket: str, name: bytes, value: bytes | None) -> None:
+        """Store a value under a name of a bucket, or that it is gone."""
+        if self._log is not None:
+            self._pending.entries[bucket, name] = value
+
     def forget(self, positions: Sequence[int]) -> None:
         """Delete what was compacted."""
         if self._log is not None:
@@ -82,7 +87,7 @@ class Committer:
         if self._log is None:
             return
         pending = self._pending
-        if pending.groups or pending.leases or pending.settings or pending.forgotten:
+        if pending.groups or pending.leases or pending.settings or pending.entries or pending.forgotten:
             await self._next(pending)
         elif self._committing is not None:
             await self._next(self._committing)

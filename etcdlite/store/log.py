@@ -40,6 +40,8 @@ CREATE TABLE IF NOT EXISTS log(
   lease INTEGER NOT NULL, value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS lease(id INTEGER PRIMARY KEY, ttl INTEGER NOT NULL, remaining INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS setting(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS entry(
+  bucket TEXT, name BLOB, value BLOB NOT NULL, PRIMARY KEY(bucket, name)) WITHOUT ROWID;
 """
 _INSERT = "INSERT INTO log(position, key, created, version, lease, value) VALUES(?, ?, ?, ?, ?, ?)"
 _CHUNK = 500
@@ -55,6 +57,8 @@ class Batch:
     leases: dict[int, tuple[int, int] | None] = field(default_factory=dict)
     """Lease id -> (ttl, remaining), None to delete."""
     settings: dict[str, int] = field(default_factory=dict)
+    entries: dict[tuple[str, bytes], bytes | None] = field(default_factory=dict)
+    """(bucket, name) -> value, None to delete: what is kept beside the keys, as users and roles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,10 @@ class Log:
         """(id, ttl, remaining) of every lease."""
         return self._writer.execute("SELECT id, ttl, remaining FROM lease ORDER BY id").fetchall()
 
+    def entries(self) -> list[tuple[str, bytes, bytes]]:
+        """(bucket, name, value) of every entry."""
+        return self._writer.execute("SELECT bucket, name, value FROM entry ORDER BY bucket, name").fetchall()
+
     def changes(self) -> Iterator[tuple[bytes, int, int]]:
         """(key, position, lease) of every change, oldest first. Values are not read."""
         yield from self._writer.execute("SELECT key, position, lease FROM log ORDER BY position")
@@ -163,6 +171,11 @@ class Log:
                     writer.execute("DELETE FROM lease WHERE id = ?", (lease_id,))
                 else:
                     writer.execute("REPLACE INTO lease(id, ttl, remaining) VALUES(?, ?, ?)", (lease_id, *lease))
+            for (bucket, name), value in batch.entries.items():
+                if value is None:
+                    writer.execute("DELETE FROM entry WHERE bucket = ? AND name = ?", (bucket, name))
+                else:
+                    writer.execute("REPLACE INTO entry(bucket, name, value) VALUES(?, ?, ?)", (bucket, name, value))
             if batch.settings:
                 writer.executemany("REPLACE INTO setting(name, value) VALUES(?, ?)", batch.settings.items())
             if batch.forgotten:

@@ -11,11 +11,12 @@ import contextlib
 import logging
 import pathlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from actors import Clock
+from etcdlite.auth.state import AuthState
 from etcdlite.errors import LeaseNotFound, NoSpace
 from etcdlite.keyrange import KeyRange
 from etcdlite.model import Change, DeleteResult, PutResult, RangeResult, Record, TxnResult, position_limit
@@ -31,6 +32,8 @@ from etcdlite.watch.hub import Hub
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Check = Callable[[], None]
+"""Raises when an operation is not allowed; asked in the same step that applies it."""
 
 NO_SPACE_ALARM = "alarm_nospace"
 FAIR_EVERY = 32
@@ -42,22 +45,32 @@ PUT_OVERHEAD = 256
 @dataclass(frozen=True, slots=True)
 class Export:
     """Everything a store holds, to start another one from. records: the whole history, oldest first. leases: (id, ttl,
-    remaining seconds)."""
+    remaining seconds). entries: (bucket, name, value) of users and roles."""
 
     revision: int
     compacted: int
     records: Sequence[Record]
     leases: Sequence[tuple[int, int, int]]
+    entries: Sequence[tuple[str, bytes, bytes]] = ()
 
 
 class Store:
     """One running store.
 
-    header: makes the headers of its answers. quota: bytes. `leases_changed` is called when a deadline may
-    have come nearer.
+    header: makes the headers of its answers. quota: bytes. entries: what `auth` starts from. `leases_changed` is called
+    when a deadline may have come nearer.
     """
 
-    def __init__(self, state: Mvcc, file: Log | None, header: Header, *, quota: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        state: Mvcc,
+        file: Log | None,
+        header: Header,
+        *,
+        quota: int,
+        clock: Clock,
+        entries: Iterable[tuple[str, bytes, bytes]] = (),
+    ) -> None:
         self.state = state
         self.header = header
         self.quota = quota
@@ -68,6 +81,8 @@ class Store:
         self.hub = Hub(state, load=self.load)
         self.committer = Committer(file, self._publish, clock=clock)
         self.compactor = Compactor(state, self.committer)
+        self.auth = AuthState(entries, save=self.committer.entry)
+        """Users and roles. Who changes them flushes the committer before answering."""
 
     # ---- keys -------------------------------------------------------------------------------------------------
 
@@ -81,21 +96,21 @@ class Store:
         self._trim()
         return result
 
-    async def put(self, request: Any) -> PutResult:
+    async def put(self, request: Any, *, check: Check | None = None) -> PutResult:
         """A PutRequest. Raises LeaseNotFound, KeyNotFound, NoSpace."""
         self._need_space(request)
-        _, result = await self._write(lambda writing: txn.put(self.state, writing, request))
+        _, result = await self._write(lambda writing: txn.put(self.state, writing, request), check)
         return result
 
-    async def delete(self, request: Any) -> DeleteResult:
+    async def delete(self, request: Any, *, check: Check | None = None) -> DeleteResult:
         """A DeleteRangeRequest."""
-        _, result = await self._write(lambda writing: txn.delete(writing, request))
+        _, result = await self._write(lambda writing: txn.delete(writing, request), check)
         return result
 
-    async def txn(self, request: Any) -> TxnResult:
+    async def txn(self, request: Any, *, check: Check | None = None) -> TxnResult:
         """A TxnRequest. Raises LeaseNotFound, KeyNotFound, Compacted, FutureRevision, NoSpace."""
         self._need_space(request)
-        _, result = await self._write(lambda writing: txn.run(self.state, writing, request))
+        _, result = await self._write(lambda writing: txn.run(self.state, writing, request), check)
         return result
 
     async def compact(self, revision: int, *, physical: bool) -> None:
@@ -120,7 +135,7 @@ class Store:
         await self.committer.flush()
         return lease
 
-    async def revoke(self, lease_id: int) -> int:
+    async def revoke(self, lease_id: int, *, check: Check | None = None) -> int:
         """Take a lease away and delete its keys, in one revision. Returns the revision. Raises LeaseNotFound."""
 
         def apply(writing: Writing) -> None:
@@ -134,7 +149,7 @@ class Store:
             self.state.leases.revoke(lease_id)
             self.committer.lease(lease_id, None)
 
-        writing, _ = await self._write(apply)
+        writing, _ = await self._write(apply, check)
         await self.committer.flush()
         return writing.seen
 
@@ -208,6 +223,7 @@ class Store:
                 self.state.compacted,
                 self.state.records.many(positions),
                 [(lease.id, lease.ttl, int(lease.remaining(now))) for lease in self.state.leases.all()],
+                list(self.auth.entries()),
             )
 
         exported = await self._resident(collect)
@@ -240,10 +256,12 @@ class Store:
 
     # ---- how --------------------------------------------------------------------------------------------------
 
-    async def _write(self, apply: Callable[[Writing], T]) -> tuple[Writing, T]:
+    async def _write(self, apply: Callable[[Writing], T], check: Check | None = None) -> tuple[Writing, T]:
         """Apply a transaction whole, then wait until what it changed, and what it saw, is durable and published."""
 
         def attempt() -> tuple[Writing, T, bool]:
+            if check is not None:
+                check()
             writing = self.state.begin()
             result = apply(writing)
             changes = writing.finish()
@@ -285,6 +303,7 @@ def write_file(path: pathlib.Path, exported: Export, header: Header) -> None:
                     "revision": exported.revision,
                     "compacted": exported.compacted,
                 },
+                entries={(bucket, name): value for bucket, name, value in exported.entries},
             )
         )
         file.defragment()
