@@ -79,11 +79,10 @@ class Maintenance:
     async def HashKV(self, request: Any, call: Call) -> Any:
         store = self._parts.store
         revision = store.state.check_revision(request.revision, store.state.visible)
-        compacted = store.state.compacted
         return pb.HashKVResponse(
             header=self._header(store),
             hash=await _hash(store, revision),
-            compact_revision=compacted or -1,
+            compact_revision=store.state.compacted,
             hash_revision=revision,
         )
 

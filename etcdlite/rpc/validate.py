@@ -89,11 +89,12 @@ def _check_txn(request: Any, max_ops: int) -> bool:
 def _check_overlaps(operations: Sequence[Any]) -> tuple[set[bytes], list[KeyRange]]:
     """Refuse a key that one path puts twice, or puts and deletes. Returns the keys put and the ranges deleted.
 
-    The branches of a nested transaction exclude each other, so they may put the same key."""
+    The branches of a nested transaction exclude each other, so they may put the same key. A deletion of everything from
+    a key on is not looked at: etcd takes its end for an empty key here, so such transactions run, in their order."""
     deletes = [
         keyrange.of(op.request_delete_range.key, op.request_delete_range.range_end)
         for op in operations
-        if op.HasField("request_delete_range")
+        if op.HasField("request_delete_range") and op.request_delete_range.range_end != keyrange.FROM_KEY
     ]
     puts: set[bytes] = set()
     for op in operations:

@@ -52,7 +52,7 @@ class Compactor:
 
     def resume(self) -> None:
         """Sweep after a start: the last sweep may not have come to its end."""
-        if self._state.compacted:
+        if self._state.compacted > 0:
             self._wanted.set()
 
     async def run(self) -> None:

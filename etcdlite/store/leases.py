@@ -54,8 +54,8 @@ class Leases:
         return self._leases.get(lease_id)
 
     def all(self) -> list[Lease]:
-        """In the order of their ids."""
-        return [self._leases[lease_id] for lease_id in sorted(self._leases)]
+        """In the order in which they run out, as etcd lists them."""
+        return sorted(self._leases.values(), key=lambda lease: lease.deadline)
 
     def grant(self, lease_id: int, ttl: int, now: float) -> Lease:
         """A new lease from now on. Raises LeaseExists, LeaseTtlTooLarge."""

@@ -19,6 +19,8 @@ from etcdlite.store.keyindex import KeyIndex
 from etcdlite.store.leases import Leases
 from etcdlite.store.records import NotResident, Records
 
+NOT_COMPACTED = -1
+"""What etcd calls the compacted revision before the first compaction; the first may be at 0."""
 SORT_TARGETS = ("KEY", "VERSION", "CREATE", "MOD", "VALUE")
 
 
@@ -64,8 +66,8 @@ class Mvcc:
         self.leases = Leases()
         self.revision = 1
         self.visible = 1
-        self.compacted = 0
-        """Reads below this revision fail; 0 before the first compaction (as etcd's -1: nothing is compacted)."""
+        self.compacted = NOT_COMPACTED
+        """Reads below this revision fail."""
 
     # ---- reading ----------------------------------------------------------------------------------------------
 

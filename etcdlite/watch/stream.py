@@ -68,6 +68,7 @@ class WatchStream(Actor):
         self._progress_interval = progress_interval
         self._watches: dict[int, Watch] = {}
         self._behind: dict[int, Watch] = {}
+        self._lost: set[int] = set()
         self._next_id = 0
         self._queue: deque[Events | Any] = deque()
         self._queued_bytes = 0
@@ -75,6 +76,7 @@ class WatchStream(Actor):
         self._progress_wanted = False
         self._notifying = False
         self._ended = False
+        self._error = RpcError(Unavailable.CODE, Unavailable.TEXT)
 
     # ---- the actor: requests ----------------------------------------------------------------------------------
 
@@ -100,8 +102,9 @@ class WatchStream(Actor):
                 elif kind == "progress_request":
                     self._progress_wanted = True
                     self._progress_if_due()
-        except RpcError:
-            self.finish()  # the client is gone
+        except RpcError as error:
+            self._error = error  # the client is gone, or sent what is no request
+            self.finish()
 
     def _create(self, request: Any) -> None:
         visible = self._hub.state.visible
@@ -135,18 +138,19 @@ class WatchStream(Actor):
             return Compacted.TEXT
         if keys.empty:
             return "mvcc: watcher range is empty"
-        if request.watch_id and request.watch_id in self._watches:
+        if request.watch_id and (request.watch_id in self._watches or request.watch_id in self._lost):
             return "mvcc: duplicate watch ID provided on the WatchStream"
         return ""
 
     def _free_id(self) -> int:
-        while self._next_id in self._watches:
+        while self._next_id in self._watches or self._next_id in self._lost:
             self._next_id += 1
         self._next_id += 1
         return self._next_id - 1
 
     def _cancel(self, watch_id: int) -> None:
-        if self._forget(watch_id):
+        if self._forget(watch_id) or watch_id in self._lost:
+            self._lost.discard(watch_id)
             self._control(watch_id=watch_id, canceled=True)
             self._progress_if_due()
 
@@ -167,10 +171,14 @@ class WatchStream(Actor):
                 watch.heard = False
 
     def _progress_if_due(self) -> None:
-        """Answer a manual progress request: with every watch live, all up to now is already on the queue."""
+        """Answer a manual progress request: with every watch live, all up to now is already on the queue.
+
+        Without a watch there is nothing to tell of, and etcd is silent. It is silent, too, while a watch is behind,
+        where this answers later: a client need not ask again."""
         if self._progress_wanted and not self._behind:
             self._progress_wanted = False
-            self._control(watch_id=NO_WATCH)
+            if self._watches:
+                self._control(watch_id=NO_WATCH)
 
     def _control(self, **fields: Any) -> None:
         self._queue.append(pb.WatchResponse(header=self._header.message(self._hub.state.visible), **fields))
@@ -209,7 +217,7 @@ class WatchStream(Actor):
             else:
                 self._wake = asyncio.get_running_loop().create_future()
                 await self._wake
-        raise Unavailable
+        raise self._error
 
     def _take(self) -> list[Any]:
         """The next responses: a control message, or the events that stand together for one watch."""
@@ -234,17 +242,7 @@ class WatchStream(Actor):
         try:
             revision, changes = await self._hub.history(watch)
         except Compacted:
-            if not self._forget(watch.id):
-                return []
-            lost = pb.WatchResponse(
-                header=self._header.message(self._hub.state.visible),
-                watch_id=watch.id,
-                canceled=True,
-                compact_revision=self._hub.state.compacted,
-                cancel_reason=Compacted.TEXT,
-            )
-            self._progress_if_due()
-            return [lost]
+            return self._lose(watch)
         if watch.id not in self._behind:
             return []  # cancelled meanwhile
         # No await from here: what join sees as published is what history has read.
@@ -254,6 +252,16 @@ class WatchStream(Actor):
         self._progress_if_due()
         watch.heard = watch.heard or bool(changes)
         return self._responses(watch, revision, changes) if changes else []
+
+    def _lose(self, watch: Watch) -> list[Any]:
+        """Tell that a watch ended since its history is gone. As in etcd the header then names no revision, and the id
+        stays taken until the client cancels it too."""
+        if not self._forget(watch.id):
+            return []
+        self._lost.add(watch.id)
+        self._progress_if_due()
+        header, compacted = self._header.message(0), self._hub.state.compacted
+        return [pb.WatchResponse(header=header, watch_id=watch.id, canceled=True, compact_revision=compacted)]
 
     def _responses(self, watch: Watch, revision: int, changes: Sequence[Change]) -> list[Any]:
         limit = self._fragment_bytes if watch.fragment else None

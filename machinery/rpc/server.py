@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from actors import Actor
 from machinery.rpc.api import Call, Code, Peer, RpcError
@@ -92,15 +93,28 @@ def _handler(method: Method, function: Any) -> Any:
     kind = ("stream" if method.client_streaming else "unary", "stream" if method.server_streaming else "unary")
     make = getattr(grpc, f"{'_'.join(kind)}_rpc_method_handler")
     serve = _serve_stream(method, function) if method.server_streaming else _serve_unary(method, function)
-    return make(
-        serve, request_deserializer=method.request.FromString, response_serializer=method.reply.SerializeToString
-    )
+    # Requests are decoded here: gRPC would tell a client of a malformed one with the name of a Python exception.
+    return make(serve, response_serializer=method.reply.SerializeToString)
+
+
+def _decode(method: Method, data: bytes) -> Any:
+    """The request. Raises RpcError INTERNAL for bytes that are none, as gRPC servers do in every language."""
+    try:
+        return method.request.FromString(data)
+    except DecodeError as error:
+        raise RpcError(Code.INTERNAL, f"grpc: failed to unmarshal the received message: {error}") from None
+
+
+async def _decode_each(method: Method, requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    async for data in requests:
+        yield _decode(method, data)
 
 
 def _serve_unary(method: Method, function: Any) -> Any:
     async def serve(request: Any, context: Any) -> Any:
         try:
-            return await function(request, _call(context))
+            decoded = _decode_each(method, request) if method.client_streaming else _decode(method, request)
+            return await function(decoded, _call(context))
         except (RpcError, asyncio.CancelledError) as error:
             await _abort(context, error)
         except Exception as error:
@@ -111,8 +125,10 @@ def _serve_unary(method: Method, function: Any) -> Any:
 
 def _serve_stream(method: Method, function: Any) -> Any:
     async def serve(request: Any, context: Any) -> AsyncIterator[Any]:
-        replies = function(request, _call(context))
+        replies = None
         try:
+            decoded = _decode_each(method, request) if method.client_streaming else _decode(method, request)
+            replies = function(decoded, _call(context))
             async for reply in replies:
                 yield reply
         except (RpcError, asyncio.CancelledError) as error:
@@ -120,7 +136,8 @@ def _serve_stream(method: Method, function: Any) -> Any:
         except Exception as error:
             await _abort(context, surprise(method, error))
         finally:
-            await replies.aclose()
+            if replies is not None:
+                await replies.aclose()
 
     return serve
 

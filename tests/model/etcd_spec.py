@@ -71,7 +71,7 @@ class EtcdSpec:
     def __init__(self) -> None:
         self.states: list[State] = [{}, {}]  # revision 0 does not exist
         self.events: list[list[Event]] = [[], []]
-        self.compacted = 0
+        self.compacted = -1
         self.leases: dict[int, int] = {}
         self.changed = asyncio.Condition()
 
@@ -259,7 +259,7 @@ def overlaps(ops: Any) -> tuple[set[bytes], list[tuple[bytes, bytes]]]:
     gone = [
         (op.request_delete_range.key, op.request_delete_range.range_end)
         for op in ops
-        if op.HasField("request_delete_range")
+        if op.HasField("request_delete_range") and op.request_delete_range.range_end != b"\0"
     ]
     put: set[bytes] = set()
 
@@ -366,7 +366,11 @@ class LeaseService:
         )
 
     async def LeaseLeases(self, request: Any, call: Call) -> Any:
-        return pb.LeaseLeasesResponse(header=self.spec.header(), leases=[{"ID": i} for i in sorted(self.spec.leases)])
+        return pb.LeaseLeasesResponse(header=self.spec.header(), leases=[{"ID": i} for i in self.by_end()])
+
+    def by_end(self) -> list[int]:
+        """Time does not run, so of two with the same time to live the one granted first ends first."""
+        return sorted(self.spec.leases, key=lambda lease_id: self.spec.leases[lease_id])
 
     def keys(self, lease_id: int) -> list[bytes]:
         return sorted(kv.key for kv in self.spec.states[-1].values() if kv.lease == lease_id)
@@ -381,11 +385,12 @@ class WatchService:
     async def Watch(self, requests: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
         spec = self.spec
         cursors: dict[int, tuple[Any, int]] = {}
+        lost: set[int] = set()
         out: asyncio.Queue[Any] = asyncio.Queue()
 
         async def read() -> None:
             async for request in requests:
-                for reply in self.control(request, cursors):
+                for reply in self.control(request, cursors, lost):
                     out.put_nowait(reply)
                 async with spec.changed:
                     spec.changed.notify_all()
@@ -395,13 +400,13 @@ class WatchService:
                 for watch_id, (create, following) in list(cursors.items()):
                     if following < spec.compacted:
                         del cursors[watch_id]
+                        lost.add(watch_id)
                         out.put_nowait(
                             pb.WatchResponse(
-                                header=spec.header(),
+                                header={"cluster_id": 1, "member_id": 1, "raft_term": 1},
                                 watch_id=watch_id,
                                 canceled=True,
                                 compact_revision=spec.compacted,
-                                cancel_reason=COMPACTED.message,
                             )
                         )
                         continue
@@ -432,7 +437,8 @@ class WatchService:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def control(self, request: Any, cursors: dict[int, tuple[Any, int]]) -> Iterator[Any]:
+    def control(self, request: Any, cursors: dict[int, tuple[Any, int]], lost: set[int]) -> Iterator[Any]:
+        """lost: ids of watches that ended since their history is gone, which stay taken until cancelled."""
         spec = self.spec
         kind = request.WhichOneof("request_union")
         if kind == "create_request":
@@ -444,7 +450,7 @@ class WatchService:
                 refusal = COMPACTED.message
             elif create.range_end not in (b"", b"\0") and create.range_end <= create.key:
                 refusal = "mvcc: watcher range is empty"
-            elif create.watch_id and create.watch_id in cursors:
+            elif create.watch_id and create.watch_id in {*cursors, *lost}:
                 refusal = "mvcc: duplicate watch ID provided on the WatchStream"
             if refusal:
                 yield pb.WatchResponse(
@@ -453,13 +459,16 @@ class WatchService:
                 return
             watch_id = create.watch_id
             if not watch_id:
-                watch_id = next(number for number in range(len(cursors) + 1) if number not in cursors)
+                taken = {*cursors, *lost}
+                watch_id = next(number for number in range(len(taken) + 1) if number not in taken)
             cursors[watch_id] = create, create.start_revision or spec.revision + 1
             yield pb.WatchResponse(header=spec.header(), watch_id=watch_id, created=True)
         elif kind == "cancel_request":
-            if cursors.pop(request.cancel_request.watch_id, None) is not None:
-                yield pb.WatchResponse(header=spec.header(), watch_id=request.cancel_request.watch_id, canceled=True)
-        else:
+            watch_id = request.cancel_request.watch_id
+            if cursors.pop(watch_id, None) is not None or watch_id in lost:
+                lost.discard(watch_id)
+                yield pb.WatchResponse(header=spec.header(), watch_id=watch_id, canceled=True)
+        elif kind == "progress_request" and cursors:
             yield pb.WatchResponse(header=spec.header(), watch_id=-1)
 
     def wants(self, create: Any, event: Event) -> bool:

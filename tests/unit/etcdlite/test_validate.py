@@ -23,6 +23,7 @@ def txn(*requests: object, otherwise: tuple[object, ...] = ()) -> object:
         pytest.param(txn(txn(P(key=b"a"), otherwise=(P(key=b"a"),))), id="branches exclude each other"),
         pytest.param(txn(D(key=b"a", range_end=b"c"), D(key=b"b", range_end=b"d")), id="deletes may overlap"),
         pytest.param(txn(P(key=b"a"), otherwise=(P(key=b"a"),)), id="success and failure"),
+        pytest.param(txn(D(key=b"a", range_end=b"\0"), P(key=b"b")), id="from a key on is not looked at, as in etcd"),
     ],
 )
 def test_allowed(request_: object) -> None:
@@ -33,7 +34,7 @@ def test_allowed(request_: object) -> None:
     "request_",
     [
         pytest.param(txn(txn(P(key=b"a")), txn(P(key=b"a"))), id="two nested put it"),
-        pytest.param(txn(txn(D(key=b"a", range_end=b"\0")), P(key=b"b")), id="deleted inside, put outside"),
+        pytest.param(txn(txn(D(key=b"a", range_end=b"c")), P(key=b"b")), id="deleted inside, put outside"),
         pytest.param(txn(D(key=b"b"), txn(P(key=b"b"))), id="deleted outside, put inside"),
     ],
 )
