@@ -14,6 +14,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from actors import Actor, ChildSpec, Clock, DynamicSupervisor, Strategy, Supervisor
+from etcdlite.auth.access import Access
+from etcdlite.auth.jwt import make_tokens
+from etcdlite.auth.passwords import Passwords
 from etcdlite.config import Config
 from etcdlite.lease.lessor import Lessor
 from etcdlite.listen import Listener, listeners
@@ -48,17 +51,20 @@ class EtcdLite:
         self._parts = Parts()
         self._listeners = listeners(config)
         self._urls: dict[str, Sequence[str]] = {}
+        tokens = make_tokens(config.auth_token, config.auth_token_ttl, clock=clock)
+        access = Access(self._parts, tokens, certificate_names=config.client_cert_auth)
         services: dict[str, object] = {
-            "etcdserverpb.KV": KV(self._parts, max_ops=config.max_txn_ops, max_bytes=config.max_request_bytes),
+            "etcdserverpb.KV": KV(self._parts, access, max_ops=config.max_txn_ops, max_bytes=config.max_request_bytes),
             "etcdserverpb.Watch": WatchService(
                 self._parts,
+                access,
                 max_bytes=config.max_request_bytes,
                 progress_interval=config.watch_progress_notify_interval,
             ),
-            "etcdserverpb.Lease": LeaseService(self._parts, clock=clock),
-            "etcdserverpb.Cluster": Cluster(self._parts, name=config.name, urls=self._advertised),
-            "etcdserverpb.Maintenance": Maintenance(self._parts),
-            "etcdserverpb.Auth": Auth(self._parts),
+            "etcdserverpb.Lease": LeaseService(self._parts, access, clock=clock),
+            "etcdserverpb.Cluster": Cluster(self._parts, access, name=config.name, urls=self._advertised),
+            "etcdserverpb.Maintenance": Maintenance(self._parts, access),
+            "etcdserverpb.Auth": Auth(self._parts, access, tokens, Passwords(config.bcrypt_cost, clock=clock)),
         }
         services["v3lockpb.Lock"] = Lock(services)
         services["v3electionpb.Election"] = Election(services)

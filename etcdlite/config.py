@@ -31,6 +31,11 @@ class Config:
     """Authorities of client certificates (PEM)."""
     client_cert_auth: bool = False
     """Refuse clients without a certificate of `trusted_ca_file`."""
+    auth_token: str = "simple"
+    """What Authenticate hands out: `simple`, or `jwt,sign-method=RS256,priv-key=FILE,pub-key=FILE,ttl=5m`."""
+    auth_token_ttl: int = setting(300, help="Time after its last use that a simple token is good for.", unit="s")
+    bcrypt_cost: int = 10
+    """How much work a hash of a password is, 4 to 16: one more takes twice as long and twice the memory."""
     quota_backend_bytes: int = 2048 * MIB
     """Size, in bytes, at which writes that grow the store are refused until the alarm is disarmed. 0: 2 GiB."""
     max_request_bytes: int = 3 * MIB // 2

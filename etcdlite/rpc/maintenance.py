@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import pathlib
-import tempfile
-import zlib
+import os
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-from etcdlite.errors import BadLeaderTransferee, NotServed
-from etcdlite.model import position_limit
+from etcdlite.auth.access import Access
+from etcdlite.errors import (
+    BadLeaderTransferee,
+    InvalidDowngradeTarget,
+    NoInflightDowngrade,
+    NotServed,
+    UnknownMethod,
+    WrongDowngradeVersion,
+)
+from etcdlite.hashing import hash_store
 from etcdlite.parts import Parts
 from etcdlite.rpc.header import RAFT_TERM
+from etcdlite.snapshots import unnamed
 from etcdlite.store.store import Store
 from machinery.rpc.api import Call
 from protos.pool import messages
@@ -23,22 +31,27 @@ pb = messages("etcdserverpb")
 API_VERSION = "3.5.21"
 """The etcd release whose API this is. Clients choose what they ask for by it: a Kubernetes API server reads from its
 watch cache only when progress requests are to be trusted, which is from 3.5.13 on."""
-CHUNK = 64 * 1024
-"""Bytes of one snapshot message."""
+MESSAGE_BYTES = 64 * 1024
+"""Of one message of a snapshot."""
+READ_BYTES = 1024 * 1024
+"""Read at once from a snapshot's file."""
 
 
 class Maintenance:
     """Alarms, sizes, hashes, snapshots."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, access: Access) -> None:
         self._parts = parts
+        self._access = access
 
     async def Alarm(self, request: Any, call: Call) -> Any:
         store = self._parts.store
         member = store.header.member_id
         if request.action == pb.AlarmRequest.GET:
+            self._access.known(call)
             alarms = self._alarms(store, request.alarm)
             return pb.AlarmResponse(header=self._header(store), alarms=alarms)
+        self._access.root(call)
         if request.alarm != pb.AlarmType["NOSPACE"].number or request.memberID not in (0, member):
             if request.action == pb.AlarmRequest.ACTIVATE:
                 raise NotServed("etcdlite: only the alarm NOSPACE of this member can be raised")
@@ -50,6 +63,7 @@ class Maintenance:
         return pb.AlarmResponse(header=self._header(store), alarms=alarms)
 
     async def Status(self, request: Any, call: Call) -> Any:
+        self._access.known(call)
         store = self._parts.store
         size = store.size
         member = store.header.member_id
@@ -68,43 +82,57 @@ class Maintenance:
         )
 
     async def Defragment(self, request: Any, call: Call) -> Any:
-        store = self._parts.store
-        await store.defragment()
-        return pb.DefragmentResponse(header=self._header(store))
+        """Returns when all free space was given back. The store goes on serving, writers too."""
+        await self._parts.store.defragment()
+        return pb.DefragmentResponse()
 
     async def Hash(self, request: Any, call: Call) -> Any:
+        """Of the key space at the newest revision."""
         store = self._parts.store
-        return pb.HashResponse(header=self._header(store), hash=await _hash(store, store.state.visible))
+        found = await hash_store(store, store.state.visible)
+        return pb.HashResponse(header=store.header.message(found.revision), hash=found.hash)
 
     async def HashKV(self, request: Any, call: Call) -> Any:
+        """Of the key space at a revision, 0 or less for the newest. Raises Compacted, FutureRevision."""
         store = self._parts.store
-        revision = store.state.check_revision(request.revision, store.state.visible)
+        newest = store.state.visible
+        found = await hash_store(store, store.state.check_revision(request.revision, newest))
         return pb.HashKVResponse(
-            header=self._header(store),
-            hash=await _hash(store, revision),
-            compact_revision=store.state.compacted,
-            hash_revision=revision,
+            header=store.header.message(newest),
+            hash=found.hash,
+            compact_revision=found.compacted,
+            hash_revision=found.revision,
         )
 
     async def Snapshot(self, request: Any, call: Call) -> AsyncIterator[Any]:
-        """The database file, and after it its SHA-256, as etcd appends one."""
+        """The database file as it was when this began, and after it its SHA-256, as etcd appends one."""
         store = self._parts.store
-        with tempfile.TemporaryDirectory(prefix="etcdlite-snapshot-") as directory:
-            path = pathlib.Path(directory) / "snapshot.db"
-            await store.snapshot(path)
+        directory = store.path.parent if store.path is not None else None
+        with await unnamed(directory, store.snapshot) as file:
             digest = hashlib.sha256()
-            remaining = path.stat().st_size
-            with path.open("rb") as file:
-                while blob := await asyncio.to_thread(file.read, CHUNK):
-                    digest.update(blob)
+            remaining = os.fstat(file.fileno()).st_size
+            while piece := await asyncio.to_thread(file.read, READ_BYTES):
+                digest.update(piece)
+                for at in range(0, len(piece), MESSAGE_BYTES):
+                    blob = piece[at : at + MESSAGE_BYTES]
                     remaining -= len(blob)
-                    yield pb.SnapshotResponse(
-                        header=self._header(store), remaining_bytes=remaining, blob=blob, version=API_VERSION
-                    )
-        yield pb.SnapshotResponse(header=self._header(store), blob=digest.digest(), version=API_VERSION)
+                    yield pb.SnapshotResponse(remaining_bytes=remaining, blob=blob)
+        yield pb.SnapshotResponse(blob=digest.digest())
 
     async def MoveLeader(self, request: Any, call: Call) -> Any:
-        raise BadLeaderTransferee
+        if request.targetID != self._parts.store.header.member_id:
+            raise BadLeaderTransferee
+        return pb.MoveLeaderResponse()
+
+    async def Downgrade(self, request: Any, call: Call) -> Any:
+        """There is no older version whose files these are, so every target is refused."""
+        if request.action == pb.DowngradeRequest.CANCEL:
+            raise NoInflightDowngrade
+        if request.action not in (pb.DowngradeRequest.VALIDATE, pb.DowngradeRequest.ENABLE):
+            raise UnknownMethod
+        if not re.fullmatch(r"\d+\.\d+(\.\d+([-+].+)?)?", request.version):
+            raise WrongDowngradeVersion
+        raise InvalidDowngradeTarget
 
     def _alarms(self, store: Store, kind: int) -> list[Any]:
         no_space = pb.AlarmType["NOSPACE"].number
@@ -114,14 +142,3 @@ class Maintenance:
 
     def _header(self, store: Store) -> Any:
         return store.header.message(store.state.visible)
-
-
-async def _hash(store: Store, revision: int) -> int:
-    """CRC-32 of every change up to a revision that compaction left. Comparable between stores of this kind only."""
-    exported = await store.export()
-    limit = position_limit(revision)
-    checksum = 0
-    for record in exported.records:
-        if record.position < limit:
-            checksum = zlib.crc32(record.wire, zlib.crc32(record.position.to_bytes(8, "big"), checksum))
-    return checksum

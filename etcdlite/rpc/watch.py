@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from actors import ChildSpec, Restart
+from etcdlite.auth.access import Access
 from etcdlite.parts import Parts
 from etcdlite.watch.stream import WatchStream
 from machinery.rpc.api import Call
@@ -18,8 +19,9 @@ FRAGMENT_OVERHEAD = 512 * 1024
 class WatchService:
     """Watches."""
 
-    def __init__(self, parts: Parts, *, max_bytes: int, progress_interval: float) -> None:
+    def __init__(self, parts: Parts, access: Access, *, max_bytes: int, progress_interval: float) -> None:
         self._parts = parts
+        self._access = access
         self._fragment_bytes = max_bytes + FRAGMENT_OVERHEAD
         self._progress_interval = progress_interval
         self._ids = itertools.count(1)
@@ -32,6 +34,7 @@ class WatchService:
             store.header,
             fragment_bytes=self._fragment_bytes,
             progress_interval=self._progress_interval,
+            refused=lambda create: self._access.watch(create, call),
         )
         name = f"stream-{next(self._ids)}"
         await streams.start_child(ChildSpec(name, lambda: stream, restart=Restart.TEMPORARY))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +49,7 @@ class WatchStream(Actor):
     """See the module. requests: the client's, which may end while the watches go on.
 
     fragment_bytes: where responses are split for watches that allow it. progress_interval: seconds between progress
-    notifications.
+    notifications. refused: why a WatchCreateRequest is not allowed, "" when it is.
     """
 
     def __init__(
@@ -60,12 +60,14 @@ class WatchStream(Actor):
         *,
         fragment_bytes: int,
         progress_interval: float,
+        refused: Callable[[Any], str] = lambda create: "",
     ) -> None:
         self._requests = requests
         self._hub = hub
         self._header = header
         self._fragment_bytes = fragment_bytes
         self._progress_interval = progress_interval
+        self._refused = refused
         self._watches: dict[int, Watch] = {}
         self._behind: dict[int, Watch] = {}
         self._lost: set[int] = set()
@@ -136,6 +138,9 @@ class WatchStream(Actor):
     def _refusal(self, request: Any, keys: KeyRange) -> str:
         if request.start_revision < 0:
             return Compacted.TEXT
+        denied = self._refused(request)
+        if denied:
+            return denied
         if keys.empty:
             return "mvcc: watcher range is empty"
         if request.watch_id and (request.watch_id in self._watches or request.watch_id in self._lost):
