@@ -12,6 +12,8 @@ from typing import Any
 from etcdlite.auth.access import Access
 from etcdlite.errors import (
     BadLeaderTransferee,
+    Compacted,
+    FutureRevision,
     InvalidDowngradeTarget,
     NoInflightDowngrade,
     NotServed,
@@ -83,20 +85,27 @@ class Maintenance:
 
     async def Defragment(self, request: Any, call: Call) -> Any:
         """Returns when all free space was given back. The store goes on serving, writers too."""
+        self._access.root(call)
         await self._parts.store.defragment()
         return pb.DefragmentResponse()
 
     async def Hash(self, request: Any, call: Call) -> Any:
         """Of the key space at the newest revision."""
+        self._access.root(call)
         store = self._parts.store
         found = await hash_store(store, store.state.visible)
         return pb.HashResponse(header=store.header.message(found.revision), hash=found.hash)
 
     async def HashKV(self, request: Any, call: Call) -> Any:
-        """Of the key space at a revision, 0 or less for the newest. Raises Compacted, FutureRevision."""
+        """Of the key space at a revision, 0 for the newest. Raises Compacted, FutureRevision."""
+        self._access.root(call)
         store = self._parts.store
         newest = store.state.visible
-        found = await hash_store(store, store.state.check_revision(request.revision, newest))
+        if request.revision > newest:
+            raise FutureRevision
+        if request.revision and request.revision < store.state.compacted:
+            raise Compacted
+        found = await hash_store(store, request.revision or newest)
         return pb.HashKVResponse(
             header=store.header.message(newest),
             hash=found.hash,
@@ -106,6 +115,7 @@ class Maintenance:
 
     async def Snapshot(self, request: Any, call: Call) -> AsyncIterator[Any]:
         """The database file as it was when this began, and after it its SHA-256, as etcd appends one."""
+        self._access.root(call)
         store = self._parts.store
         directory = store.path.parent if store.path is not None else None
         with await unnamed(directory, store.snapshot) as file:
@@ -120,12 +130,14 @@ class Maintenance:
         yield pb.SnapshotResponse(blob=digest.digest())
 
     async def MoveLeader(self, request: Any, call: Call) -> Any:
+        self._access.root(call)
         if request.targetID != self._parts.store.header.member_id:
             raise BadLeaderTransferee
         return pb.MoveLeaderResponse()
 
     async def Downgrade(self, request: Any, call: Call) -> Any:
         """There is no older version whose files these are, so every target is refused."""
+        self._access.root(call)
         if request.action == pb.DowngradeRequest.CANCEL:
             raise NoInflightDowngrade
         if request.action not in (pb.DowngradeRequest.VALIDATE, pb.DowngradeRequest.ENABLE):

@@ -11,6 +11,7 @@ import secrets
 from dataclasses import dataclass
 
 from actors import Actor
+from etcdlite import snapshots
 from etcdlite.config import Config
 from etcdlite.model import SHIFT
 from etcdlite.parts import Parts
@@ -54,6 +55,7 @@ class StoreActor(Actor):
         else:
             with self.clock.external("store recovery"):
                 self._file = await to_the_end(Log.open, config.data_dir)
+                await to_the_end(snapshots.sweep, self._file.path.parent)
                 state, identity, no_space = await to_the_end(_recover, self._file, config.cache_bytes, now)
                 entries = await to_the_end(self._file.entries)
         header = Header(identity.cluster, identity.member)

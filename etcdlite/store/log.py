@@ -2,28 +2,33 @@
 
 `log` is keyed by position alone, so a commit appends at the end of one B-tree; who needs a key's history finds its
 positions in the key index. Writing is one transaction with one fsync (`synchronous=FULL` in WAL mode), made by one
-caller at a time; readers have connections of their own.
+caller at a time; readers have connections of their own. What the file raises, `faults` has in the store's words.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO
+from urllib.parse import quote
 
 from etcdlite.errors import DatabaseError
-from etcdlite.model import Change, Record
+from etcdlite.model import SHIFT, Change, Record
+from etcdlite.store.faults import refusal
+from etcdlite.store.place import FILE, Place
+from etcdlite.store.points import Point, Reach, pass_by
 
 FORMAT = 1
 """Of the file; a newer one is refused."""
-FILE = "store.db"
 VACUUM_PAGES = 64
 """Pages given back to the file system by one commit that deletes."""
+DEFRAGMENT_PAGES = 256
+"""Pages given back by one step of a defragmentation; writers get in between."""
+BUSY_TIMEOUT = 10.0
+"""Seconds to wait for another connection's lock."""
 UNSEEN_BYTES = 64 * 1024
 """Written between two looks at the size of the file."""
 
@@ -45,6 +50,8 @@ CREATE TABLE IF NOT EXISTS entry(
 """
 _INSERT = "INSERT INTO log(position, key, created, version, lease, value) VALUES(?, ?, ?, ?, ?, ?)"
 _CHUNK = 500
+_SILENT = "silent"
+"""Setting: how many commits changed no key."""
 
 
 @dataclass(slots=True)
@@ -63,54 +70,64 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Bytes of the file, and how many of them hold data."""
+    """Bytes of the file, and how many of them hold data. room: False when the disk is all but full."""
 
     total: int
     used: int
+    room: bool = True
 
 
 class Log:
-    """One open file. Raises DatabaseError from `open` when it cannot be used."""
+    """One open file. place: the data directory that it is served from, None for a file that lies by itself.
 
-    def __init__(self, path: pathlib.Path, lock: IO[str] | None) -> None:
-        self._path = path
-        self._lock = lock
+    reach: called at the named points. Raises sqlite3.Error, OSError, DatabaseError, Moved."""
+
+    def __init__(self, path: pathlib.Path, place: Place | None = None, *, reach: Reach = pass_by) -> None:
+        self.path = path
+        self.reach = reach
+        self._place = place
         self._readers: list[sqlite3.Connection] = []
-        self._writer = self._connect()
         self._unseen = 0
-        for pragma in _PRAGMAS:
-            self._writer.execute(pragma)
-        self._writer.executescript(_TABLES)
-        found = self.settings().get("format", FORMAT)
-        if found > FORMAT:
+        new = place.new if place is not None else not path.exists()
+        self._writer = self._connect(mode="rwc" if new else "rw")
+        try:
+            for pragma in _PRAGMAS:
+                self._writer.execute(pragma)
+            self._writer.executescript(_TABLES)
+            settings = self.settings()
+            found = settings.get("format", FORMAT)
+            if found > FORMAT:
+                raise DatabaseError(f"{path}: written by a newer version (format {found}); this reads format {FORMAT}")
+            self._revision = max(self._newest() >> SHIFT, settings.get("revision", 0))
+            self._silent = settings.get(_SILENT, 0)
+            if place is not None:
+                place.verify(self._revision, self._silent)
+                place.remember()
+            self._size = self.size()
+        except BaseException:
             self._writer.close()
-            raise DatabaseError(f"{path}: written by a newer version (format {found}); this one reads format {FORMAT}")
-        self._size = self.size()
+            raise
 
     @classmethod
-    def open(cls, data_dir: str) -> Log:
-        """Open or make the file in a directory, and lock the directory."""
+    def open(cls, data_dir: str, *, reach: Reach = pass_by) -> Log:
+        """Open or make the file in a directory, and lock the directory. Raises DatabaseError."""
         directory = pathlib.Path(data_dir)
         try:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             with contextlib.ExitStack() as undo:
-                lock = undo.enter_context((directory / "LOCK").open("a"))
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    raise DatabaseError(f"{directory}: in use by another process; stop it first") from None
-                log = cls(directory / FILE, lock)
+                place = Place.take(directory)
+                undo.callback(place.leave)
+                log = cls(place.file, place, reach=reach)
                 undo.pop_all()
                 return log
-        except (OSError, sqlite3.Error) as error:
-            raise DatabaseError(f"{directory}: cannot be used as data directory: {error}") from error
+        except (OSError, sqlite3.Error, DatabaseError) as error:
+            raise refusal(error, directory / FILE) from error
 
     def close(self) -> None:
         """Close every connection and unlock the directory."""
         for connection in (*self._readers, self._writer):
             connection.close()
-        if self._lock is not None:
-            self._lock.close()
+        if self._place is not None:
+            self._place.leave()
 
     # ---- reading ----------------------------------------------------------------------------------------------
 
@@ -143,7 +160,7 @@ class Log:
 
     def read(self, positions: Sequence[int]) -> list[Record]:
         """The records at these positions, oldest first; those that a compaction deleted are left out."""
-        connection = self._readers.pop() if self._readers else self._connect(read_only=True)
+        connection = self._readers.pop() if self._readers else self._reader()
         try:
             return [
                 Record(key, position, created, version, lease, value)
@@ -159,52 +176,85 @@ class Log:
     # ---- writing ----------------------------------------------------------------------------------------------
 
     def commit(self, batch: Batch) -> Size:
-        """Make a batch durable, whole or not at all. Returns the size, seen lately. Raises sqlite3.Error."""
+        """Make a batch durable, whole or not at all. Returns the size, seen lately. Raises sqlite3.Error, Moved."""
+        self.reach(Point.COMMIT_BEGINS)
         writer = self._writer
-        writer.execute("BEGIN IMMEDIATE")
+        revision, silent = self._revision, self._silent
+        if batch.changes:
+            revision = batch.changes[-1].record.position >> SHIFT
+        else:
+            silent += 1
         try:
-            writer.executemany(_INSERT, (_row(change.record) for change in batch.changes))
-            if batch.forgotten:
-                writer.executemany("DELETE FROM log WHERE position = ?", ((p,) for p in batch.forgotten))
-            for lease_id, lease in batch.leases.items():
-                if lease is None:
-                    writer.execute("DELETE FROM lease WHERE id = ?", (lease_id,))
-                else:
-                    writer.execute("REPLACE INTO lease(id, ttl, remaining) VALUES(?, ?, ?)", (lease_id, *lease))
-            for (bucket, name), value in batch.entries.items():
-                if value is None:
-                    writer.execute("DELETE FROM entry WHERE bucket = ? AND name = ?", (bucket, name))
-                else:
-                    writer.execute("REPLACE INTO entry(bucket, name, value) VALUES(?, ?, ?)", (bucket, name, value))
-            if batch.settings:
-                writer.executemany("REPLACE INTO setting(name, value) VALUES(?, ?)", batch.settings.items())
-            if batch.forgotten:
-                # One page at each call: the pragma has a row per page but no column, which `execute` takes for its end.
-                for _ in range(VACUUM_PAGES):
-                    writer.execute("PRAGMA incremental_vacuum(1)")
+            writer.execute("BEGIN IMMEDIATE")
+            self._write(batch, silent)
+            self.reach(Point.COMMIT_WRITTEN)
+            if self._place is not None:
+                self._place.check()
             writer.execute("COMMIT")
         except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                writer.execute("ROLLBACK")
+            self._roll_back()
             raise
+        self.reach(Point.COMMIT_DURABLE)
+        self._revision, self._silent = revision, silent
+        if self._place is not None:
+            self._place.acknowledge(revision, silent)
         self._unseen += sum(change.record.size for change in batch.changes)
-        if batch.forgotten or self._unseen > UNSEEN_BYTES:
+        if batch.forgotten or self._unseen > UNSEEN_BYTES or not self._size.room:
             self._unseen = 0
             self._size = self.size()
         return self._size
+
+    def _write(self, batch: Batch, silent: int) -> None:
+        writer = self._writer
+        writer.executemany(_INSERT, (_row(change.record) for change in batch.changes))
+        if batch.forgotten:
+            writer.executemany("DELETE FROM log WHERE position = ?", ((p,) for p in batch.forgotten))
+        for lease_id, lease in batch.leases.items():
+            if lease is None:
+                writer.execute("DELETE FROM lease WHERE id = ?", (lease_id,))
+            else:
+                writer.execute("REPLACE INTO lease(id, ttl, remaining) VALUES(?, ?, ?)", (lease_id, *lease))
+        for (bucket, name), value in batch.entries.items():
+            if value is None:
+                writer.execute("DELETE FROM entry WHERE bucket = ? AND name = ?", (bucket, name))
+            else:
+                writer.execute("REPLACE INTO entry(bucket, name, value) VALUES(?, ?, ?)", (bucket, name, value))
+        if batch.settings or not batch.changes:
+            settings = batch.settings if batch.changes else {**batch.settings, _SILENT: silent}
+            writer.executemany("REPLACE INTO setting(name, value) VALUES(?, ?)", settings.items())
+        if batch.forgotten:
+            # One page at each call: the pragma has a row per page but no column, which `execute` takes for its end.
+            for _ in range(VACUUM_PAGES):
+                writer.execute("PRAGMA incremental_vacuum(1)")
+
+    def _roll_back(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._writer.execute("ROLLBACK")  # many a failure has done it already
+        if self._writer.in_transaction:  # it could not: the connection is of no more use
+            self._writer.close()
+            self._writer = self._connect()
 
     def size(self) -> Size:
         """Bytes of the file as it will be once the write-ahead log is checkpointed."""
         (page,) = self._writer.execute("PRAGMA page_size").fetchone()
         (pages,) = self._writer.execute("PRAGMA page_count").fetchone()
         (free,) = self._writer.execute("PRAGMA freelist_count").fetchone()
-        return Size(pages * page, (pages - free) * page)
+        return Size(pages * page, (pages - free) * page, self._place is None or self._place.room)
 
     def defragment(self) -> Size:
-        """Give every free page back to the file system."""
-        self._writer.executescript("PRAGMA incremental_vacuum")
-        self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        """Give some free pages back to the file system; all of them once the size says that none is left."""
+        self._writer.executescript(f"PRAGMA incremental_vacuum({DEFRAGMENT_PAGES})")
         self._size = self.size()
+        return self._size
+
+    def checkpoint(self) -> Size:
+        """Bring the write-ahead log into the file, and cut it off unless a reader is still in it."""
+        self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self._writer.execute("PRAGMA busy_timeout=0")  # nobody waits for a reader
+        try:
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            self._writer.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT * 1000)}")
         return self._size
 
     def copy_to(self, target: pathlib.Path) -> None:
@@ -212,12 +262,26 @@ class Log:
         with contextlib.closing(self._connect()) as source:
             source.execute("VACUUM INTO ?", (os.fspath(target),))
 
-    def _connect(self, *, read_only: bool = False) -> sqlite3.Connection:
-        # Each connection is used by one thread at a time, though not always by the same one.
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10.0)
-        if read_only:
-            connection.execute("PRAGMA query_only=ON")
+    def _newest(self) -> int:
+        (position,) = self._writer.execute("SELECT max(position) FROM log").fetchone()
+        return position or 0
+
+    def _reader(self) -> sqlite3.Connection:
+        if self._place is not None:
+            self._place.check()
+        connection = self._connect()
+        connection.execute("PRAGMA query_only=ON")
         return connection
+
+    def _connect(self, *, mode: str = "rw") -> sqlite3.Connection:
+        # Each connection is used by one thread at a time, though not always by the same one. Only mode rwc makes a file.
+        return sqlite3.connect(
+            f"file:{quote(os.fspath(self.path))}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=BUSY_TIMEOUT,
+        )
 
 
 def check_usable(data_dir: str) -> None:

@@ -203,10 +203,25 @@ class Store:
         raise NoSpace
 
     async def defragment(self) -> None:
-        """Give free pages back to the file system."""
-        if self._file is not None:
-            with self._clock.external("store defragmentation"):
+        """Give free pages back to the file system, in steps that commits get in between."""
+        if self._file is None:
+            return
+        with self._clock.external("store defragmentation"):
+            free = None
+            while free != 0 and free != self.size.total - self.size.used:
+                free = self.size.total - self.size.used
                 await self.committer.alone(self._file.defragment)
+            await self.committer.alone(self._file.checkpoint)
+
+    @property
+    def path(self) -> pathlib.Path | None:
+        """The database file; None for a store in memory."""
+        return self._file.path if self._file is not None else None
+
+    async def outside(self, what: str, work: Callable[..., T], *arguments: Any) -> T:
+        """Run blocking work that reads the file in a thread, to its end. what: its name, for who waits for it."""
+        with self._clock.external(what):
+            return await to_the_end(work, *arguments)
 
     # ---- everything -------------------------------------------------------------------------------------------
 
@@ -306,4 +321,4 @@ def write_file(path: pathlib.Path, exported: Export, header: Header) -> None:
                 entries={(bucket, name): value for bucket, name, value in exported.entries},
             )
         )
-        file.defragment()
+        file.checkpoint()

@@ -1,0 +1,167 @@
+"""What operators ask of a store: one body on etcdlite of every kind, and on a real etcd."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from machinery.rpc import LocalChannel, RpcError, Stub
+from machinery.rpc.api import Code
+from tests.contract.conftest import etcdlite_client
+from tests.support.etcd import EtcdClient, pb, real_etcd
+
+KINDS = ("memory", "file", "grpc", "etcd")
+HASHES = (1084519789, 2587454935, 2513464273, 1159753578, 1610449133, 1913804079, 881007146)
+"""Of `_history` at each of its revisions."""
+
+
+async def _history(store: EtcdClient) -> None:
+    """A history that begins at revision 1, with everything that a hash depends on."""
+    await store.put(b"a", b"1")
+    await store.txn(success=[pb.PutRequest(key=b"b", value=b"2"), pb.PutRequest(key=b"c"), pb.PutRequest(key=b"d")])
+    lease = await store.leases.LeaseGrant(pb.LeaseGrantRequest(ID=7000, TTL=6000))
+    await store.put(b"a", b"leased", lease=lease.ID)
+    await store.delete(b"b", b"d")
+    await store.put(b"e", b"x" * 100_000)
+    await store.put(b"b", b"again")
+
+
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EtcdClient]:
+    if request.param == "etcd":
+        from machinery.rpc.grpc_channel import GrpcChannel
+
+        request.getfixturevalue("etcd_address")  # skips when there is none
+        with real_etcd() as address:
+            channel = GrpcChannel(address)
+            yield EtcdClient(channel)
+            await channel.close()
+    else:
+        async with etcdlite_client(request.param, tmp_path) as client:
+            yield client
+
+
+async def refusal(call: Any) -> tuple[Code, str]:
+    with pytest.raises(RpcError) as caught:
+        await call
+    return caught.value.code, caught.value.message
+
+
+async def test_hashes_of_the_key_space(store: EtcdClient) -> None:
+    """The numbers are etcd's: who was told the same has the same hash, whatever program it is."""
+
+    async def hash_at(revision: int) -> tuple[int, int]:
+        reply = await store.maintenance.HashKV(pb.HashKVRequest(revision=revision))
+        return reply.hash, reply.compact_revision
+
+    assert (await hash_at(0))[0] == 1084519789, "of nothing"
+    await _history(store)
+    newest = await store.revision()
+    seen = [await hash_at(revision) for revision in range(1, newest + 1)]
+    assert seen == [(number, -1) for number in HASHES]
+    assert await hash_at(0) == seen[-1]
+    await store.compact(newest - 2, physical=True)
+    assert (await hash_at(newest)) == (2770643435, newest - 2)
+    gone = (Code.OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted")
+    future = (Code.OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision")
+    assert await refusal(hash_at(newest - 3)) == gone
+    assert await refusal(hash_at(newest + 1)) == future
+
+
+async def test_a_snapshot_ends_with_its_digest(store: EtcdClient) -> None:
+    await _history(store)
+    replies = [reply async for reply in store.maintenance.Snapshot(pb.SnapshotRequest())]
+    blobs = [reply.blob for reply in replies]
+    data = b"".join(blobs[:-1])
+    assert blobs[-1] == hashlib.sha256(data).digest()
+    left = len(data)
+    for reply in replies[:-1]:
+        left -= len(reply.blob)
+        assert reply.remaining_bytes == left
+    assert replies[-1].remaining_bytes == 0
+    assert b"x" * 1000 in data
+
+
+async def test_space_is_given_back_while_serving(store: EtcdClient) -> None:
+    for number in range(20):
+        await store.put(b"big", b"%d" % number * 100_000)
+    await store.compact(await store.revision(), physical=True)
+    before = await store.maintenance.Status(pb.StatusRequest())
+    assert not (await store.maintenance.Defragment(pb.DefragmentRequest())).HasField("header")
+    after = await store.maintenance.Status(pb.StatusRequest())
+    assert after.dbSize <= before.dbSize
+    assert after.dbSizeInUse <= after.dbSize
+    assert (await store.get(b"big")).kvs[0].version == 20
+
+
+async def test_status(store: EtcdClient) -> None:
+    await store.put(b"k")
+    status = await store.maintenance.Status(pb.StatusRequest())
+    assert status.leader == status.header.member_id != 0
+    assert status.raftIndex >= status.raftAppliedIndex > 0 and status.raftTerm > 0
+    assert 0 < status.dbSizeInUse <= status.dbSize
+    assert not status.isLearner and not status.errors
+    assert status.header.revision == 2
+
+
+async def test_one_member_leads(store: EtcdClient) -> None:
+    me = (await store.maintenance.Status(pb.StatusRequest())).leader
+    await store.maintenance.MoveLeader(pb.MoveLeaderRequest(targetID=me))
+    refused = (Code.FAILED_PRECONDITION, "etcdserver: bad leader transferee")
+    assert await refusal(store.maintenance.MoveLeader(pb.MoveLeaderRequest(targetID=5))) == refused
+
+
+async def test_members(store: EtcdClient) -> None:
+    cluster = Stub(store.channel, "etcdserverpb.Cluster")
+    listed = await cluster.MemberList(pb.MemberListRequest(linearizable=True))
+    (member,) = listed.members
+    assert listed.header.member_id == member.ID and member.name and not member.isLearner
+    assert listed.header.cluster_id and not listed.header.revision
+    absent = (Code.NOT_FOUND, "etcdserver: member not found")
+    assert await refusal(cluster.MemberRemove(pb.MemberRemoveRequest(ID=5))) == absent
+    assert await refusal(cluster.MemberUpdate(pb.MemberUpdateRequest(ID=5, peerURLs=["http://x:1"]))) == absent
+    assert await refusal(cluster.MemberPromote(pb.MemberPromoteRequest(ID=5))) == absent
+    not_learner = (Code.FAILED_PRECONDITION, "etcdserver: can only promote a learner member")
+    assert await refusal(cluster.MemberPromote(pb.MemberPromoteRequest(ID=member.ID))) == not_learner
+    bad = (Code.INVALID_ARGUMENT, "etcdserver: given member URLs are invalid")
+    for urls in ([], ["x"], ["http://host"], ["http://host:1", "ftp://host:1"], ["http://host:1/path"]):
+        assert await refusal(cluster.MemberAdd(pb.MemberAddRequest(peerURLs=urls))) == bad
+    alone = "etcdserver: re-configuration failed due to not enough started members"
+    assert (await refusal(cluster.MemberRemove(pb.MemberRemoveRequest(ID=member.ID))))[1] == alone
+
+
+async def test_downgrades(store: EtcdClient) -> None:
+    version = (await store.maintenance.Status(pb.StatusRequest())).version
+    if version.startswith("3.4."):
+        pytest.skip("etcd has this from 3.5 on")
+
+    async def ask(action: int, target: str = "") -> tuple[Code, str]:
+        return await refusal(store.maintenance.Downgrade(pb.DowngradeRequest(action=action, version=target)))
+
+    malformed = (Code.INVALID_ARGUMENT, "etcdserver: wrong downgrade target version format")
+    invalid = (Code.INVALID_ARGUMENT, "etcdserver: invalid downgrade target version")
+    for action in (pb.DowngradeRequest.VALIDATE, pb.DowngradeRequest.ENABLE):
+        for target in ("", "x", "4", "3."):
+            assert await ask(action, target) == malformed
+        for target in ("3.5", "3.5.0", "3.6.0", "3.3.1"):
+            assert await ask(action, target) == invalid
+    assert await ask(3) == (Code.UNKNOWN, "etcdserver: unknown method")
+
+
+async def test_etcdlite_goes_down_to_no_version() -> None:
+    from actors import System, SystemClock
+    from etcdlite.app import EtcdLite
+    from etcdlite.config import Config
+
+    clock = SystemClock()
+    app = EtcdLite(Config(), clock=clock)
+    async with System(app.spec(), clock=clock):
+        maintenance = Stub(LocalChannel(app.services()), "etcdserverpb.Maintenance")
+        request = pb.DowngradeRequest(action=pb.DowngradeRequest.VALIDATE, version="3.4.0")
+        assert (await refusal(maintenance.Downgrade(request)))[1] == "etcdserver: invalid downgrade target version"
+        cancel = pb.DowngradeRequest(action=pb.DowngradeRequest.CANCEL)
+        assert (await refusal(maintenance.Downgrade(cancel)))[1] == "etcdserver: no inflight downgrade job"
