@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from functools import partial
 
 from actors import Actor, ChildSpec, Supervisor, SystemClock
 from actors.runner import run
@@ -13,11 +12,10 @@ from apiserver.app import ApiServer
 from apiserver.config import Config
 from apiserver.flags import Flags
 from apiserver.renewal import Renewal
-from machinery.pki.tls import TlsFiles, channel_credentials
+from apiserver.storage.servers import EtcdServers
+from machinery.pki.tls import TlsFiles
 from machinery.process import logs, settings
-from machinery.rpc.api import Channel
 from machinery.rpc.inspect import INSPECT, InspectService
-from machinery.rpc.renewing import RenewingChannel
 from machinery.rpc.restricted import Restricted
 
 PROG = "apiserver"
@@ -29,29 +27,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = settings.parse(Flags, arguments, prog=PROG, description="Serves the Kubernetes API.")
     try:
         config = flags.config()
-        target, files = flags.store()
-        if files is not None:
-            files.read()
+        store = flags.store()
+        store.files.read().checked()
         logs.setup(flags.log_level)
     except (OSError, ValueError) as error:
         print(f"{PROG}: {error}", file=sys.stderr)
         return USAGE_ERROR
     serving = TlsFiles(cert=flags.tls_cert_file, key=flags.tls_private_key_file)
-    return run(ChildSpec(PROG, lambda: _Root(config, target, files, serving)), clock=SystemClock(), name=PROG)
+    return run(ChildSpec(PROG, lambda: _Root(config, store, serving)), clock=SystemClock(), name=PROG)
 
 
 class _Root(Supervisor):
     """Makes the application inside the event loop, which its channel belongs to."""
 
-    def __init__(self, config: Config, target: str, files: TlsFiles | None, serving: TlsFiles) -> None:
-        from machinery.rpc.grpc_channel import GrpcChannel  # imports grpc, after the flags are known to be good
-
+    def __init__(self, config: Config, store: EtcdServers, serving: TlsFiles) -> None:
         clock = SystemClock()
-
-        def connect(files: TlsFiles) -> Channel:
-            return GrpcChannel(target, credentials=channel_credentials(files.read().checked()))
-
-        etcd = RenewingChannel(partial(connect, files), files.version, clock=clock) if files else GrpcChannel(target)
+        etcd = store.channel(clock)
         inspect = InspectService(self._tree)
         beside = {INSPECT: Restricted(INSPECT, lambda: inspect)}
         app = ApiServer(config, clock=clock, etcd=etcd, beside=beside)

@@ -2,6 +2,7 @@
 
 apiserver          one for one
   feed             the watch of the store that fills the caches
+  compactor        discards old history of the store
   bootstrap        what every cluster begins with
   roles            the default roles and the sums of roles
   definitions      turns CustomResourceDefinitions into served resources
@@ -38,6 +39,7 @@ from apiserver.grpc.service import ApiService
 from apiserver.resources.lookup import Resources
 from apiserver.resources.registry import RESOURCES
 from apiserver.storage.caches import WatchCaches
+from apiserver.storage.compactor import Compactor
 from apiserver.storage.etcd import EtcdClient
 from apiserver.storage.feed import Feed
 from apiserver.storage.store import Store
@@ -80,7 +82,7 @@ class ApiServer:
         self.config = config
         self.resources = Resources(RESOURCES.values())
         randomness = Random(config.seed)
-        client = EtcdClient(etcd, clock)
+        client = EtcdClient(etcd, clock, prefix=config.etcd_prefix)
         self.caches = WatchCaches(client, self.resources, clock)
         store = Store(client, self.caches, lifetimes={"events": config.event_ttl})
         self.auth = Auth(config.auth, caches=self.caches, clock=clock)
@@ -138,6 +140,7 @@ class ApiServer:
         reads = [spec for spec in RESOURCES.values() if spec.storage]
         children = [
             ChildSpec("feed", lambda: Feed(self._etcd, self.caches)),
+            *self._compactor(),
             ChildSpec(
                 "bootstrap",
                 lambda: Bootstrap(self.config, self.caches, self._writer, reads=reads),
@@ -164,6 +167,10 @@ class ApiServer:
     async def ready(self) -> None:
         """Returns when requests are answered, and every listener is bound."""
         await self._started.wait()
+
+    def _compactor(self) -> Sequence[ChildSpec]:
+        seconds = self.config.etcd_compaction_interval
+        return [ChildSpec("compactor", lambda: Compactor(self._etcd, seconds))] if seconds else []
 
     async def _store_answers(self) -> str:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from apiserver.auth.config import AuthConfig
+from apiserver.storage.keys import DEFAULT_PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,12 @@ class Config:
 
     event_ttl: float = 3600.0
     """Seconds that an event is kept after it was last written; 0 keeps it until somebody deletes it."""
+
+    etcd_prefix: str = DEFAULT_PREFIX
+    """What the keys of this cluster begin with in the store."""
+
+    etcd_compaction_interval: float = 300.0
+    """Seconds of history that the store keeps; 0 leaves compaction to others."""
 
     admission_plugins_off: frozenset[str] = frozenset()
     """Names of admission plugins that do not run (see `admission.registry.PLUGINS`)."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from apiserver.auth.config import DEFAULT_ISSUER, AuthConfig
 from apiserver.config import Config
+from apiserver.storage.keys import root_of
+from apiserver.storage.servers import EtcdServers
 from machinery.pki.tls import TlsFiles
 from machinery.process.settings import setting
 
@@ -39,6 +40,12 @@ class Flags:
     etcd_cafile: Path | None = setting(None, help="Authority of the store's certificates.")
     etcd_certfile: Path | None = setting(None, help="Certificate to show to the store.")
     etcd_keyfile: Path | None = setting(None, help="Its private key.")
+    etcd_prefix: str = setting(_DEFAULTS.etcd_prefix, help="What the keys begin with in the store.")
+    etcd_compaction_interval: float = setting(
+        _DEFAULTS.etcd_compaction_interval,
+        help="History that the store keeps; 0 leaves compaction to others.",
+        unit="s",
+    )
     log_level: str = setting("info", help="debug, info, warning or error, also by logger: info,apiserver=debug.")
 
     def config(self) -> Config:
@@ -63,20 +70,15 @@ class Flags:
             service_node_port_range=(int(low), int(high)),
             advertise_address=self.advertise_address,
             event_ttl=self.event_ttl,
+            etcd_prefix=root_of(self.etcd_prefix).decode(),
+            etcd_compaction_interval=self.etcd_compaction_interval,
             admission_plugins_off=frozenset(self.disable_admission_plugins),
         )
 
-    def store(self) -> tuple[str, TlsFiles | None]:
-        """(gRPC target, TLS files; None for plain text) of the store. Raises ValueError."""
-        urls = [urlsplit(url) for url in self.etcd_servers.split(",") if url]
-        schemes = {url.scheme for url in urls}
-        if len(schemes) != 1 or not schemes <= {"http", "https"} or not all(url.hostname and url.port for url in urls):
-            raise ValueError(f"--etcd-servers: {self.etcd_servers!r} is no list of http:// or https:// URLs with ports")
-        targets = ",".join(url.netloc for url in urls)
-        # Several addresses of one name are what gRPC's ipv4 scheme is for.
-        target = targets if len(urls) == 1 else f"ipv4:{targets}"
+    def store(self) -> EtcdServers:
+        """The store. Raises ValueError."""
         files = TlsFiles(cert=self.etcd_certfile, key=self.etcd_keyfile, ca=self.etcd_cafile)
-        return target, files if schemes == {"https"} else None
+        return EtcdServers.parse(self.etcd_servers, files)
 
 
 def _read(path: Path | None) -> bytes:

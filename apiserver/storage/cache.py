@@ -115,7 +115,11 @@ class ResourceCache:
         """The revision that the list was made at."""
         self.complete_since = 0
         """Every event after this revision is in the ring."""
+        self.same_at = 0
+        """A revision after the last event at which the store held what is here, if it was compared."""
         self.entries: dict[str, Entry] = {}
+        self._strange: dict[str, int] = {}
+        """Where something is stored that is no object, and the revision that wrote it."""
         self._paths: list[str] = []
         self._ring: deque[CacheEvent] = deque()
         self._early: list[tuple[str, bytes | None, int]] = []
@@ -143,6 +147,19 @@ class ResourceCache:
             return self._paths
         start = bisect.bisect_left(self._paths, f"{namespace}/")
         return self._paths[start : bisect.bisect_left(self._paths, f"{namespace}0", start)]  # "0" follows "/"
+
+    def holds(self, items: Sequence[KeyValue], revision: int) -> bool:
+        """Whether what is here is what the store held at a later `revision`: these keys, at these revisions."""
+        cut, entries, strange = len(f"{self.storage}/"), self.entries, self._strange
+        for key, _, at in items:
+            path = key[cut:].decode()
+            entry = entries.get(path)
+            if (entry.revision if entry is not None else strange.get(path)) != at:
+                return False
+        if len(items) != len(entries) + len(strange):
+            return False
+        self.same_at = max(self.same_at, revision)
+        return True
 
     def since(self, revision: int) -> list[CacheEvent]:
         """The events after a revision. Raises Gone when the ring does not reach back so far."""
@@ -184,14 +201,16 @@ class ResourceCache:
 
     def fill(self, items: Iterable[KeyValue], revision: int) -> None:
         """Take the list that was made at `revision`, then the events that came meanwhile."""
-        cut = len(f"/registry/{self.storage}/")
-        before, self.entries = self._told, {}
+        cut = len(f"{self.storage}/")
+        before, self.entries, self._strange = self._told, {}, {}
         for key, value, at in items:
             path = key[cut:].decode()
             known = before.get(path)
             entry = known if known is not None and known.revision == at else entry_of(path, value, at)
             if entry is not None:
                 self.entries[path] = entry
+            else:
+                self._strange[path] = at
         self._paths = sorted(self.entries)
         self.loaded_at = self.complete_since = revision
         self._tell_differences(before)
@@ -208,6 +227,7 @@ class ResourceCache:
         if self.ready:
             self._told = self.entries if self._listeners else {}
         self.ready = False
+        self.same_at = 0
         self.entries, self._paths, self._early = {}, [], []
         self._ring.clear()
         self._everything, self._by_path, self._by_field = {}, {}, {}
@@ -219,8 +239,13 @@ class ResourceCache:
             return
         if revision <= self.loaded_at:
             return
+        if revision <= self.same_at:
+            self.same_at = 0  # what comes and goes in between is told now, and makes this another state
+        self._strange.pop(path, None)
         previous = self.entries.get(path)
         entry = entry_of(path, value, revision) if value is not None else None
+        if entry is None and value is not None:
+            self._strange[path] = revision
         if entry is not None:
             self.entries[path] = entry
             if previous is None:

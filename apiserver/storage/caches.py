@@ -2,7 +2,9 @@
 
 One watch of the whole store feeds every cache, so one number, `position`, says how far all of them have come: each
 event up to it has been applied. A read that must not be stale asks the store for its revision, which costs the store no
-disk, and waits until `position` has reached it.
+disk, and waits until `position` has reached it. Revisions that no event of ours tells of are reached by the store's
+word (a progress request); where that cannot be trusted (`storage.progress`), the keys that are stored are compared with
+those that are cached, which costs the store a read of them.
 
 The caches are filled by `storage.feed`; a cache exists from the first time that somebody wants it.
 """
@@ -22,7 +24,7 @@ from apiserver.storage.cache import Listener, ResourceCache
 from apiserver.storage.codec import decode, versioned
 from apiserver.storage.etcd import EtcdClient
 from apiserver.storage.feed_messages import Load
-from apiserver.storage.keys import key_of, path_of
+from apiserver.storage.keys import key_of, path_of, prefix_of
 from machinery.errors import ServiceUnavailable, Timeout
 from machinery.objects.gvk import GVR
 
@@ -49,6 +51,7 @@ class WatchCaches:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count(1)
         self._wanted = 0
+        self._told_progress = False
 
     # -- objects, for those who decide (auth, admission)
 
@@ -128,21 +131,41 @@ class WatchCaches:
         if cache is None or not cache.ready:
             return await self.ensure(spec)  # it is listed after this call began
         revision = await self._etcd.revision()
-        if revision > self.position and revision > cache.loaded_at:
-            await self._reach(revision, exists=True)
+        if revision > self.revision(cache):
+            await self._follow(cache, revision)
         return cache if cache.ready else await self.ensure(spec)
 
     async def at_least(self, spec: ResourceSpec, revision: int) -> ResourceCache:
         """The cache of a resource once it has seen `revision`. Raises Timeout when that does not come in time."""
         cache = await self.ensure(spec)
-        if revision > self.position and revision > cache.loaded_at:
-            await self._reach(revision, exists=revision <= await self._etcd.revision())
+        if revision > self.revision(cache):
+            if revision <= await self._etcd.revision():
+                await self._follow(cache, revision)
+            else:
+                await self._reach(revision, exists=False)
             return await self.ensure(spec)
         return cache
 
     def revision(self, cache: ResourceCache) -> int:
         """The resourceVersion of what a cache holds now."""
+        return max(self.position, cache.loaded_at, cache.same_at)
+
+    def told(self, cache: ResourceCache) -> int:
+        """The revision up to which the cache has handed on every event."""
         return max(self.position, cache.loaded_at)
+
+    async def _follow(self, cache: ResourceCache, revision: int) -> None:
+        """Wait until a cache has seen a revision that the store has reached."""
+        if self._told_progress or revision <= self._etcd.last_written:
+            await self._reach(revision, exists=True)
+        else:
+            await self._compare(cache)
+
+    async def _compare(self, cache: ResourceCache) -> None:
+        """Wait until a cache has what is stored now. Where they differ the events that tell of it are on their way."""
+        page = await self._etcd.prefix(prefix_of(cache.storage), keys_only=True)
+        while cache.ready and self.position < page.revision and not cache.holds(page.items, page.revision):
+            await self._reach(self.position + 1, exists=False)
 
     async def _reach(self, revision: int, *, exists: bool) -> None:
         """Wait until every event up to `revision` is applied. exists: the store is there already, so it will come."""
@@ -173,6 +196,10 @@ class WatchCaches:
         self._feed = feed
         self._ask_progress = ask_progress
         self.reset()
+
+    def progress_comes(self, comes: bool) -> None:
+        """Whether the stream that begins answers the requests for progress, truly."""
+        self._told_progress = comes
 
     def open(self, storage: str) -> ResourceCache:
         """The cache of that part of the store, loaded or not; from now on its events are kept for it."""

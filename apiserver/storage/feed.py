@@ -2,7 +2,8 @@
 
 Promises: events reach the caches in the store's order, none twice, none left out. When the stream breaks it resumes
 after the last revision applied; when that revision is compacted meanwhile, every cache starts anew and its watchers
-end, which sends their clients through list and watch again.
+end, which sends their clients through list and watch again. A member of the store that has lost its leader ends the
+stream rather than being quiet for ever (clientv3's WithRequireLeader), and the next one goes to another member.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from actors import Actor
 from apiserver.storage.caches import WatchCaches
 from apiserver.storage.etcd import EtcdClient
 from apiserver.storage.feed_messages import Load
-from apiserver.storage.keys import ROOT, prefix_of, range_end, storage_candidates
+from apiserver.storage.keys import prefix_of, range_end, storage_candidates
+from apiserver.storage.progress import trusted
 from machinery.errors import ApiError
 from machinery.rpc.api import RpcError
 
 RETRY_SECONDS = (0.05, 2.0)
 """The first wait before the stream is opened again, and the longest."""
 STALE_PROGRESS_SECONDS = 0.01
+REQUIRE_LEADER = {"hasleader": "true"}
 
 
 class _Compacted(Exception):
@@ -39,6 +42,7 @@ class Feed(Actor):
         self._caches = caches
         self._outgoing: asyncio.Queue[Any] = asyncio.Queue()
         self._progress_asked = False
+        self._progress_trusted = False
         self._connected = asyncio.Event()
 
     async def setup(self) -> None:
@@ -84,18 +88,19 @@ class Feed(Actor):
         """Run the stream until it ends, yielding after each reply."""
         self._outgoing = asyncio.Queue()
         self._progress_asked = False
-        pb = self._etcd.pb
+        pb, root = self._etcd.pb, self._etcd.root
         create = pb.WatchCreateRequest(
-            key=ROOT, range_end=range_end(ROOT), start_revision=self._caches.position + 1, progress_notify=True
+            key=root, range_end=range_end(root), start_revision=self._caches.position + 1, progress_notify=True
         )
         self._outgoing.put_nowait(pb.WatchRequest(create_request=create))
-        async for reply in self._etcd.watch.Watch(self._requests(self._outgoing)):
+        async for reply in self._etcd.watch.Watch(self._requests(self._outgoing), metadata=REQUIRE_LEADER):
             if reply.canceled:
                 if reply.compact_revision:
                     raise _Compacted
+                self.log.warning("watch of the store was cancelled reason=%s", reply.cancel_reason)
                 return
             if reply.created:
-                await self._resumed()
+                await self._resumed(reply.header.member_id)
             elif reply.events:
                 self._apply(reply.events)
             else:
@@ -106,21 +111,24 @@ class Feed(Actor):
         while True:
             yield await outgoing.get()
 
-    async def _resumed(self) -> None:
+    async def _resumed(self, member: int) -> None:
+        answering, version = await self._etcd.member()
+        self._progress_trusted = answering == member and trusted(version)
+        self._caches.progress_comes(self._progress_trusted)
         self._connected.set()
         for storage in self._caches.wanted():
             await self.ref.tell(Load(storage))
 
     def _apply(self, events: Any) -> None:
         """No await: whoever reads sees a whole message or nothing of it."""
-        caches, revision = self._caches, 0
+        caches, cut, revision = self._caches, len(self._etcd.root), 0
         for event in events:
             kv = event.kv
-            key, revision = kv.key, kv.mod_revision
+            key, revision = kv.key[cut:], kv.mod_revision
             candidates = storage_candidates(key)
             cache = caches.owner(candidates)
             if cache is not None:
-                path = key[len(ROOT) + len(cache.storage) + 1 :].decode()
+                path = key[len(cache.storage) + 1 :].decode()
                 cache.apply(path, None if event.type else kv.value, revision)
         if caches.advance(revision):
             self._ask_progress()
@@ -135,6 +143,6 @@ class Feed(Actor):
                 self.clock.call_later(STALE_PROGRESS_SECONDS, self._ask_progress)
 
     def _ask_progress(self) -> None:
-        if not self._progress_asked:
+        if self._progress_trusted and not self._progress_asked:
             self._progress_asked = True
             self._outgoing.put_nowait(self._etcd.pb.WatchRequest(progress_request=self._etcd.pb.WatchProgressRequest()))

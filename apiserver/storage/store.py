@@ -105,7 +105,7 @@ class Store:
                 swapped = await swap(expected=current.revision)
                 if swapped.won:
                     return outcome(spec, obj, value, swapped.revision, changed=True)
-                again = _current(swapped.current)
+                again = self._current(swapped.current)
             else:
                 again = current if certain else await self._fetch(key)
                 if again == current:
@@ -114,7 +114,16 @@ class Store:
         raise not_found(spec.gvr, name)
 
     async def _fetch(self, key: bytes) -> _Current | None:
-        return _current(await self.etcd.get(key))
+        return self._current(await self.etcd.get(key))
+
+    def _current(self, found: KeyValue | None) -> _Current | None:
+        if found is None:
+            return None
+        try:
+            return _Current(splice(found.value, found.revision), found.revision)
+        except ValueError:
+            key = (self.etcd.root + found.key).decode(errors="replace")
+            raise InternalError(f"what is stored at {key} is no object") from None
 
 
 class _Current(NamedTuple):
@@ -122,15 +131,6 @@ class _Current(NamedTuple):
 
     body: bytes
     revision: int
-
-
-def _current(found: KeyValue | None) -> _Current | None:
-    if found is None:
-        return None
-    try:
-        return _Current(splice(found.value, found.revision), found.revision)
-    except ValueError:
-        raise InternalError(f"what is stored at {found.key.decode(errors='replace')} is no object") from None
 
 
 def served(spec: ResourceSpec, current: _Current) -> Stored:

@@ -89,7 +89,7 @@ async def _events(
             # Everything that was applied before this moment has been handed on when nothing waits now.
             if subscription.idle and (pace.bookmark_due or (pace.over and options.allow_bookmarks)):
                 pace.bookmarked()
-                yield (writer.bookmark(max(start, caches.revision(cache)), {}),)
+                yield (writer.bookmark(max(start, caches.told(cache)), {}),)
             if subscription.idle and pace.over:
                 return
             events = await subscription.take()

@@ -12,13 +12,8 @@ from actors import VirtualClock
 from machinery.client.api import PatchType, Representation, WatchEvent
 from machinery.client.grpc import ApiClient
 from machinery.errors import ApiError, BadRequest, Gone, Invalid, Timeout
+from tests.integration.conftest import Serve
 from tests.support.inprocess import CONFIGMAPS, PODS, Server, configmap, pod, serving
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with serving() as running:
-        yield running
 
 
 async def names(client: ApiClient, **options: object) -> list[str]:
@@ -75,14 +70,11 @@ async def test_a_list_sees_every_write_that_came_before_it(server: Server) -> No
 
 async def test_a_write_past_the_server_is_seen_as_well(server: Server) -> None:
     """Somebody with etcdctl is no reason to answer what is no longer true."""
-    from apiserver.storage.etcd import EtcdClient
-
     client = server.client()
     made = await client.create(CONFIGMAPS, configmap("a", x="1"))
     assert await names(client) == ["a"]
-    other = EtcdClient(server.store, server.clock)
-    key = b"/registry/configmaps/default/a"
-    await other.remove(key, expected=int(made["metadata"]["resourceVersion"]))
+    key = b"configmaps/default/a"
+    await server.etcd.remove(key, expected=int(made["metadata"]["resourceVersion"]))
     assert await names(client) == []
 
 
@@ -124,19 +116,12 @@ async def test_a_compacted_continue_token_names_one_that_works(server: Server) -
         await client.create(CONFIGMAPS, configmap(f"c{number}"))
     page = await client.list(CONFIGMAPS, namespace="default", limit=2)
     last = await client.create(CONFIGMAPS, configmap("c9"))
-    await _compact(server, int(last["metadata"]["resourceVersion"]))
+    await server.compact(int(last["metadata"]["resourceVersion"]))
     with pytest.raises(Gone, match="The provided continue parameter is too old") as caught:
         await client.list(CONFIGMAPS, namespace="default", limit=2, continue_token=page.continue_token)
     assert caught.value.code == 410
     with pytest.raises(Gone, match="The resourceVersion for the provided list is too old"):
         await names(client, resource_version=page.resource_version, resource_version_match="Exact")
-
-
-async def _compact(server: Server, revision: int) -> None:
-    from machinery.rpc import Stub
-    from protos.pool import messages
-
-    await Stub(server.store, "etcdserverpb.KV").Compact(messages("etcdserverpb").CompactionRequest(revision=revision))
 
 
 async def test_an_exact_version_shows_the_past(server: Server) -> None:
@@ -266,9 +251,9 @@ async def test_a_watch_of_one_name(server: Server) -> None:
     await watcher.stop()
 
 
-async def test_too_old_a_version_is_expired(server: Server) -> None:
+async def test_too_old_a_version_is_expired(server: Server, serve: Serve) -> None:
     made = await server.client().create(CONFIGMAPS, configmap("a"))
-    async with serving(etcd=server.store) as later:  # its caches know nothing of what was before it
+    async with serve() as later:  # its caches know nothing of what was before it
         watcher = Watcher(later.client().watch(CONFIGMAPS, resource_version="1"))
         with pytest.raises(Gone, match=r"too old resource version: 1 \((\d+)\)") as caught:
             await watcher.next()

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import orjson
 import pytest
 
-from actors import SystemClock
-from apiserver.storage.etcd import EtcdClient
 from apiserver.storage.store import Store, Stored
 from machinery.client.api import PatchType
 from machinery.errors import AlreadyExists, InternalError, ServiceUnavailable
 from machinery.rpc import Channel, Code, RpcError
 from protos.pool import Method
-from tests.support.etcd import real_etcd
-from tests.support.inprocess import CONFIGMAPS, Server, configmap, serving
+from tests.integration.conftest import Serve
+from tests.support.inprocess import CONFIGMAPS, Server, configmap
 
 
 class Flaky:
@@ -35,14 +32,14 @@ class Flaky:
         self, method: Method, request: Any, *, timeout: float | None, metadata: Mapping[str, str | bytes] | None
     ) -> Any:
         if self.down:
-            raise RpcError(Code.UNAVAILABLE, "connection refused")
+            raise RpcError(Code.UNAVAILABLE, "failed to connect to all addresses")
         return await self._inner.unary(method, request, timeout=timeout, metadata=metadata)
 
     async def stream(
         self, method: Method, request: Any, *, metadata: Mapping[str, str | bytes] | None
     ) -> AsyncIterator[Any]:
         if self.down:
-            raise RpcError(Code.UNAVAILABLE, "connection refused")
+            raise RpcError(Code.UNAVAILABLE, "failed to connect to all addresses")
         cut = self._cut
         replies = self._inner.stream(method, request, metadata=metadata)
         reading: asyncio.Future[Any] | None = None
@@ -71,12 +68,11 @@ class Flaky:
 
 
 @pytest.fixture
-async def flaky() -> AsyncIterator[tuple[Server, Flaky]]:
-    """A server over a store whose connection can break, beside one that keeps the store running."""
-    async with serving() as first:
-        channel = Flaky(first.store)
-        async with serving(etcd=channel) as second:
-            yield second, channel
+async def flaky(serve: Serve, store: Channel) -> AsyncIterator[tuple[Server, Flaky]]:
+    """A server over a store whose connection can break."""
+    channel = Flaky(store)
+    async with serve(etcd=channel) as server:
+        yield server, channel
 
 
 async def test_a_broken_stream_resumes_without_a_gap(flaky: tuple[Server, Flaky]) -> None:
@@ -108,15 +104,11 @@ async def test_history_that_is_gone_starts_the_caches_anew(flaky: tuple[Server, 
     ended = asyncio.ensure_future(_drain(server))
     await asyncio.sleep(0.01)
     channel.cut()
-    other = EtcdClient(channel, SystemClock())
+    other = server.etcd
     for number in range(3):
-        await other.create(b"/registry/configmaps/default/x%d" % number, b'{"apiVersion":"v1","kind":"ConfigMap",'
+        await other.create(b"configmaps/default/x%d" % number, b'{"apiVersion":"v1","kind":"ConfigMap",'
                            b'"metadata":{"name":"x%d","namespace":"default","uid":"u"}}' % number)  # fmt: skip
-    from machinery.rpc import Stub
-    from protos.pool import messages
-
-    compaction = messages("etcdserverpb").CompactionRequest(revision=other.last_written)
-    await Stub(channel, "etcdserverpb.KV").Compact(compaction)
+    await server.compact(other.last_written)
     page = await client.list(CONFIGMAPS, namespace="default")
     assert [item["metadata"]["name"] for item in page.items] == ["a", "x0", "x1", "x2"]
     await asyncio.wait_for(ended, 5)  # watchers are sent through list and watch again
@@ -140,22 +132,21 @@ async def test_a_store_out_of_reach_is_503_until_it_is_back(flaky: tuple[Server,
     await client.create(CONFIGMAPS, configmap("b"))
 
 
-async def test_a_value_that_is_no_object_harms_nothing_else() -> None:
-    async with serving() as server:
+async def test_a_value_that_is_no_object_harms_nothing_else(serve: Serve) -> None:
+    async with serve() as server:
         client = server.client()
         await client.create(CONFIGMAPS, configmap("a"))
-        stranger = EtcdClient(server.store, server.clock)
-        await stranger.create(b"/registry/configmaps/default/bad", b"k8s\0\n\x0f garbage")
+        await server.etcd.create(b"configmaps/default/bad", b"k8s\0\n\x0f garbage")
         page = await client.list(CONFIGMAPS, namespace="default")
         assert [item["metadata"]["name"] for item in page.items] == ["a"]
-        with pytest.raises(InternalError, match="what is stored at /registry/configmaps/default/bad is no object"):
+        with pytest.raises(InternalError, match=r"what is stored at /test-.*/configmaps/default/bad is no object"):
             await client.delete(CONFIGMAPS, "bad", namespace="default")
-        async with serving(etcd=server.store) as later:
+        async with serve() as later:
             assert len((await later.client().list(CONFIGMAPS)).items) == 1
 
 
-async def test_two_servers_see_each_others_writes_at_once() -> None:
-    async with serving() as one, serving(etcd=one.store) as two:
+async def test_two_servers_see_each_others_writes_at_once(serve: Serve) -> None:
+    async with serve() as one, serve() as two:
         for number in range(20):
             await one.client().create(CONFIGMAPS, configmap(f"c{number}", by="one"))
             found = await two.client().get(CONFIGMAPS, f"c{number}", namespace="default")
@@ -166,9 +157,9 @@ async def test_two_servers_see_each_others_writes_at_once() -> None:
             assert {item["data"]["by"] for item in page.items} == {"two"}
 
 
-async def test_concurrent_changes_are_all_kept() -> None:
+async def test_concurrent_changes_are_all_kept(serve: Serve) -> None:
     """A change is made again on what somebody else left: none is lost, whoever wins."""
-    async with serving() as one, serving(etcd=one.store) as two:
+    async with serve() as one, serve() as two:
         await one.client().create(CONFIGMAPS, configmap("a"))
 
         async def put(server: Server, key: str) -> None:
@@ -181,16 +172,16 @@ async def test_concurrent_changes_are_all_kept() -> None:
         assert len(found["data"]) == 40
 
 
-async def test_a_decision_on_an_old_copy_is_made_again() -> None:
+async def test_a_decision_on_an_old_copy_is_made_again(serve: Serve) -> None:
     """What a change function says of the cache's copy counts only if that is the newest."""
-    async with serving() as server:
+    async with serve() as server:
         spec = server.api.resources.find(CONFIGMAPS)
         assert spec is not None
         await server.client().create(CONFIGMAPS, configmap("a", x="1"))
         store: Store = server.api._store
         await server.client().get(CONFIGMAPS, "a", namespace="default")
         # Written past the server, and not yet in its caches: no await lets the event in before the update begins.
-        key = b"/registry/configmaps/default/a"
+        key = b"configmaps/default/a"
         entry = server.api.caches.peek(spec).get("default/a")  # type: ignore[union-attr]  # it is loaded
         assert entry is not None
         newer = orjson.dumps({"apiVersion": "v1", "kind": "ConfigMap", **configmap("a", x="2")})
@@ -204,24 +195,3 @@ async def test_a_decision_on_an_old_copy_is_made_again() -> None:
         with pytest.raises(AlreadyExists):
             await store.update(spec, "default", "a", refuse)
         assert asked[-1] == "2"
-
-
-@pytest.mark.e2e
-@pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
-async def test_the_same_over_a_real_etcd() -> None:
-    from machinery.rpc.grpc_channel import GrpcChannel
-
-    with real_etcd() as target:
-        channel = GrpcChannel(target)
-        async with serving(etcd=channel) as server:
-            client = server.client()
-            for number in range(30):
-                await client.create(CONFIGMAPS, configmap(f"c{number:02}", n="0"))
-                assert len((await client.list(CONFIGMAPS, namespace="default")).items) == number + 1
-            first = await client.list(CONFIGMAPS, namespace="default", limit=20)
-            await client.delete(CONFIGMAPS, "c25", namespace="default")
-            rest = await client.list(CONFIGMAPS, namespace="default", continue_token=first.continue_token)
-            assert len(rest.items) == 10
-            await client.delete_collection(CONFIGMAPS, namespace="default")
-            assert not (await client.list(CONFIGMAPS, namespace="default")).items
-        await channel.close()

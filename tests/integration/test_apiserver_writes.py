@@ -470,11 +470,10 @@ async def test_namespaces_end_in_two_steps(server: Server) -> None:
 async def test_the_stored_bytes_are_what_was_answered(server: Server) -> None:
     """One encoding of an object: what the store has, what a get, a list and a watch answer."""
     from apiserver.storage.codec import splice
-    from apiserver.storage.etcd import EtcdClient
 
     client = server.client()
     made = await client.create(DEPLOYMENTS, deployment("web"))
-    found = await EtcdClient(server.store, server.clock).get(b"/registry/deployments/default/web")
+    found = await server.etcd.get(b"deployments/default/web")
     assert found is not None
     assert b"resourceVersion" not in found.value
     assert orjson.loads(splice(found.value, found.revision)) == made

@@ -10,11 +10,14 @@ from typing import Any
 from actors import ChildSpec, Clock, Strategy, Supervisor, System, SystemClock
 from apiserver.app import ApiServer
 from apiserver.config import Config
+from apiserver.storage.etcd import EtcdClient
+from apiserver.storage.keys import DEFAULT_PREFIX
 from etcdlite.app import EtcdLite
 from etcdlite.config import Config as StoreConfig
 from machinery.client.grpc import ApiClient
 from machinery.objects.gvk import GVR
 from machinery.rpc import Channel, LocalChannel, Peer
+from protos.pool import messages
 
 Object = dict[str, Any]
 
@@ -36,6 +39,15 @@ class Server:
     store: Channel
     clock: Clock
 
+    @property
+    def etcd(self) -> EtcdClient:
+        """Somebody else who writes where the server keeps its objects."""
+        return EtcdClient(self.store, self.clock, prefix=self.api.config.etcd_prefix)
+
+    async def compact(self, revision: int) -> None:
+        """Discard the history of the store before a revision."""
+        await self.etcd.kv.Compact(messages("etcdserverpb").CompactionRequest(revision=revision))
+
     def client(self, user: str = "admin", *groups: str, user_agent: str = "tests/1") -> ApiClient:
         """A client as `user`; an administrator when no groups are named."""
         peer = Peer(user, groups or ("system:masters",))
@@ -44,9 +56,13 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    config: Config | None = None, *, clock: Clock | None = None, etcd: Channel | None = None
+    config: Config | None = None,
+    *,
+    clock: Clock | None = None,
+    etcd: Channel | None = None,
+    prefix: str = DEFAULT_PREFIX,
 ) -> AsyncIterator[Server]:
-    """From nothing to ready, and stopped in order. etcd: another store than one in memory.
+    """From nothing to ready, and stopped in order. etcd: another store than one in memory; prefix: its keys there.
 
     Pods need no service account, unless `config` says otherwise."""
     clock = clock or SystemClock()
@@ -55,7 +71,10 @@ async def serving(
         store = EtcdLite(StoreConfig(), clock=clock)
         children.append(store.spec())
         etcd = LocalChannel(store.services(), clock=clock)
-    api = ApiServer(config or Config(admission_plugins_off=frozenset({"ServiceAccount"})), clock=clock, etcd=etcd)
+    config = dataclasses.replace(
+        config or Config(admission_plugins_off=frozenset({"ServiceAccount"})), etcd_prefix=prefix
+    )
+    api = ApiServer(config, clock=clock, etcd=etcd)
     children.append(api.spec())
     root = ChildSpec("test", lambda: Supervisor(children, strategy=Strategy.REST_FOR_ONE))
     async with System(root, clock=clock):

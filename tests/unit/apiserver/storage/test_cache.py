@@ -24,9 +24,7 @@ def value(name: str, namespace: str = "ns", node: str = "", **labels: str) -> by
 @pytest.fixture
 def cache() -> ResourceCache:
     made = ResourceCache("pods")
-    items = [
-        KeyValue(f"/registry/pods/{path}".encode(), value(path.split("/")[1]), 5) for path in ("b/x", "a/y", "a/x")
-    ]
+    items = [KeyValue(f"pods/{path}".encode(), value(path.split("/")[1]), 5) for path in ("b/x", "a/y", "a/x")]
     made.fill(items, 10)
     return made
 
@@ -58,7 +56,7 @@ def test_events_during_the_list_are_applied_after_it() -> None:
     cache = ResourceCache("pods")
     cache.apply("a/x", value("x"), 8)
     cache.apply("a/y", value("y"), 12)
-    cache.fill([KeyValue(b"/registry/pods/a/x", value("x"), 8)], 10)
+    cache.fill([KeyValue(b"pods/a/x", value("x"), 8)], 10)
     assert sorted(cache.entries) == ["a/x", "a/y"]
     assert [event.revision for event in cache.since(10)] == [12]
 
@@ -120,9 +118,9 @@ def test_listeners_are_told_differences_after_a_gap(cache: ResourceCache) -> Non
     cache.subscribe(watcher)
     cache.reset()
     assert watcher.ended and not cache.ready
-    unchanged = KeyValue(b"/registry/pods/a/x", value("x"), 5)
-    changed = KeyValue(b"/registry/pods/a/y", value("y", n="2"), 21)
-    added = KeyValue(b"/registry/pods/c/z", value("z", "c"), 22)
+    unchanged = KeyValue(b"pods/a/x", value("x"), 5)
+    changed = KeyValue(b"pods/a/y", value("y", n="2"), 21)
+    added = KeyValue(b"pods/c/z", value("z", "c"), 22)
     cache.fill([unchanged, changed, added], 30)
     assert sorted(told) == [("ADDED", "c/z"), ("DELETED", "ns/x"), ("MODIFIED", "ns/y")]
 

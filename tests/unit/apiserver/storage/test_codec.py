@@ -6,9 +6,9 @@ import pytest
 from apiserver.storage import continue_token
 from apiserver.storage.codec import decode, encode, respliced, splice
 from apiserver.storage.continue_token import ContinueToken
-from apiserver.storage.errors import Compacted, FutureRevision, translated
-from apiserver.storage.keys import prefix_of, range_end, split_path, storage_candidates
-from machinery.errors import BadRequest, InternalError, RequestTooLarge, ServiceUnavailable
+from apiserver.storage.errors import Compacted, FutureRevision, Unconfirmed, translated, unconfirmed
+from apiserver.storage.keys import prefix_of, range_end, root_of, split_path, storage_candidates
+from machinery.errors import ApiError, BadRequest, InternalError, RequestTooLarge, ServiceUnavailable
 from machinery.rpc import Code, RpcError
 
 OBJ = {
@@ -38,10 +38,10 @@ def test_continue_tokens() -> None:
 
 
 def test_keys() -> None:
-    assert prefix_of("services/specs", "ns") == b"/registry/services/specs/ns/"
-    assert range_end(b"/registry/pods/") == b"/registry/pods0"
-    assert storage_candidates(b"/registry/pods/ns/a") == (b"pods", b"pods/ns")
-    assert storage_candidates(b"/registry/services/specs/ns/a") == (b"services", b"services/specs")
+    assert prefix_of("services/specs", "ns") == b"services/specs/ns/"
+    assert range_end(b"pods/") == b"pods0"
+    assert storage_candidates(b"pods/ns/a") == (b"pods", b"pods/ns")
+    assert storage_candidates(b"services/specs/ns/a") == (b"services", b"services/specs")
     assert split_path("ns/a") == ("ns", "a") and split_path("a") == ("", "a")
 
 
@@ -58,3 +58,39 @@ def test_keys() -> None:
 )
 def test_what_the_store_says(code: Code, message: str, meaning: type[Exception]) -> None:
     assert type(translated(RpcError(code, message))) is meaning
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "meaning"),
+    [
+        (Code.UNAVAILABLE, "failed to connect to all addresses; last error: Connection refused", ServiceUnavailable),
+        (Code.UNAVAILABLE, "errors resolving etcd-1:2379: not found", ServiceUnavailable),
+        (Code.UNAVAILABLE, "Socket closed", Unconfirmed),
+        (Code.UNAVAILABLE, "etcdserver: request timed out", Unconfirmed),
+        (Code.UNAVAILABLE, "etcdserver: server stopped", Unconfirmed),
+        (Code.DEADLINE_EXCEEDED, "Deadline Exceeded", Unconfirmed),
+        (Code.INVALID_ARGUMENT, "etcdserver: request is too large", RequestTooLarge),
+        (Code.RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded", InternalError),
+    ],
+)
+def test_a_write_that_may_have_been_made_is_not_to_be_sent_again(
+    code: Code, message: str, meaning: type[ApiError]
+) -> None:
+    said = unconfirmed(RpcError(code, message))
+    assert type(said) is meaning
+    assert isinstance(said, ApiError)
+    assert bool(said.retry_after) is (meaning is ServiceUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "root"),
+    [("/registry", b"/registry/"), ("registry", b"/registry/"), ("/a//b/", b"/a/b/"), ("/./k8s", b"/k8s/")],
+)
+def test_the_root_of_a_prefix(prefix: str, root: bytes) -> None:
+    assert root_of(prefix) == root
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "//", "/a/../b", "."])
+def test_a_prefix_that_is_none(prefix: str) -> None:
+    with pytest.raises(ValueError, match="--etcd-prefix"):
+        root_of(prefix)
