@@ -43,12 +43,14 @@ class KV:
     async def DeleteRange(self, request: Any, call: Call) -> Any:
         store = self._parts.store
         validate.check_delete(request)
+        validate.check_size(request, self._max_bytes)
         return convert.delete_reply(store.header, await store.delete(request, check=self._access.delete(request, call)))
 
     async def Txn(self, request: Any, call: Call) -> Any:
         store = self._parts.store
         validate.check_txn(request, self._max_ops)
-        validate.check_size(request, self._max_bytes)
+        if not validate.read_only(request):
+            validate.check_size(request, self._max_bytes)
         return convert.txn_reply(store.header, await store.txn(request, check=self._access.txn(request, call)))
 
     async def Compact(self, request: Any, call: Call) -> Any:

@@ -20,12 +20,23 @@ from etcdlite.errors import (
     ValueProvided,
 )
 from etcdlite.keyrange import KeyRange
+from etcdlite.model import varint
+
+
+ENVELOPE_BYTES = 15
+"""What etcd measures beside a write: the header of the log entry that it becomes, and the field's tag."""
 
 
 def check_size(request: Any, limit: int) -> None:
-    """Refuse a write larger than `limit` bytes."""
-    if request.ByteSize() > limit:
+    """Refuse a write that makes a log entry larger than `limit` bytes, as etcd measures it."""
+    size = request.ByteSize()
+    if size + len(varint(size)) + ENVELOPE_BYTES > limit:
         raise RequestTooLarge
+
+
+def read_only(request: Any) -> bool:
+    """True for a TxnRequest that becomes no log entry in etcd: only ranges, none inside another transaction."""
+    return all(op.HasField("request_range") for op in (*request.success, *request.failure))
 
 
 def check_range(request: Any) -> None:
