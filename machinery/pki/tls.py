@@ -1,7 +1,7 @@
 """Certificates, keys and authorities as what grpc and ssl want: the one place that loads them.
 
 ``TlsFiles`` names files on disk; ``Identity`` holds their bytes. Servers that must go on while certificates are
-renewed use ``reloading_server_credentials`` (gRPC asks for every handshake) and ``load_chain`` (an ``ssl.SSLContext``
+renewed use ``reloading_server_credentials`` (which looks at every handshake) and ``load_chain`` (an ``ssl.SSLContext``
 takes the new pair for the connections that follow); clients use ``machinery.rpc.renewing``.
 
 TLS 1.2 is the floor, as for the components of Kubernetes. Python's ``ssl`` reads a chain from a path only; here it goes
@@ -10,6 +10,7 @@ through an anonymous file in memory, so that no private key of a kubeconfig is e
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
 import tempfile
@@ -143,37 +144,50 @@ def channel_credentials(identity: Identity) -> Any:
     )
 
 
-def reloading_server_credentials(source: Source, *, require_client: bool = False) -> Any:
-    """For ``grpc.aio`` servers: the source is read again for the first handshake after it changed.
+def reloading_server_credentials(source: Source, *, require_client: bool = False) -> ssl.SSLContext:
+    """For gRPC servers: the source is read again for the first handshake after it changed.
 
     require_client: demand a certificate signed by ``ca``; otherwise none is asked for. Raises TlsError."""
-    import grpc
+    return _Reloading(source, require_client=require_client)
 
-    def configuration() -> Any:
-        identity = source.read().checked()
+
+class _Reloading(ssl.SSLContext):
+    """A context that hands every new connection to one made from what its source holds then."""
+
+    _source: Source
+    _require_client: bool
+    _seen: object
+    _current: ssl.SSLContext
+
+    def __new__(cls, source: Source, *, require_client: bool) -> _Reloading:
+        self = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
+        self._source = source
+        self._require_client = require_client
+        self._seen = source.version()
+        self._current = self._made()
+        return self
+
+    def wrap_bio(self, *arguments: Any, **named: Any) -> ssl.SSLObject:
+        version = self._source.version()
+        if version != self._seen:
+            # Half-written: the next handshake looks again.
+            with contextlib.suppress(TlsError):
+                self._current = self._made()
+                self._seen = version
+        return self._current.wrap_bio(*arguments, **named)
+
+    def _made(self) -> ssl.SSLContext:
+        identity = self._source.read()
         if not identity.cert:
             raise TlsError("a server needs a certificate and a key")
-        if require_client and not identity.ca:
+        if self._require_client and not identity.ca:
             raise TlsError("client certificates cannot be checked without a certificate authority")
-        authorities = identity.ca if require_client else None
-        return grpc.ssl_server_certificate_configuration([(identity.key, identity.cert)], root_certificates=authorities)
-
-    seen = source.version()
-    first = configuration()
-
-    def fetch() -> Any:
-        nonlocal seen
-        version = source.version()
-        if version == seen:
-            return None  # keep what is in use
-        try:
-            fresh = configuration()
-        except TlsError:
-            return None  # half-written: the next handshake looks again
-        seen = version
-        return fresh
-
-    return grpc.dynamic_ssl_server_credentials(first, fetch, require_client_authentication=require_client)
+        authorities = identity.ca if self._require_client else b""
+        context = server_context(certificate=identity.cert, key=identity.key, client_ca=authorities)
+        if self._require_client:
+            context.verify_mode = ssl.CERT_REQUIRED
+        context.set_alpn_protocols(["h2"])
+        return context
 
 
 def _load(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:

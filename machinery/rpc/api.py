@@ -6,6 +6,8 @@ A *service implementation* is any object whose methods are named as the service'
     async def Snapshot(self, request, call): yield ...   # server streaming: an async generator
     async def Watch(self, requests, call): yield ...     # bidirectional: an async generator over an async iterator
 
+A reply is a message, or `Encoded`.
+
 A *channel* reaches implementations: over a socket (`grpc_channel.GrpcChannel`) or in this process
 (`local.LocalChannel`). Both raise the same `RpcError`. Messages travel unserialized in process, so nobody changes a
 message that it received or after it sent it.
@@ -19,6 +21,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from protos.pool import Method
+
+MAX_MESSAGE_BYTES = 512 * 1024 * 1024
+"""Largest message of either direction: etcd and the apiserver both speak of objects of up to 1.5 MiB and lists of many,
+for which gRPC's default of 4 MiB is too small."""
 
 
 class Code(enum.IntEnum):
@@ -57,6 +63,23 @@ class RpcError(Exception):
 
     def __str__(self) -> str:
         return f"{self.code.name}: {self.message}"
+
+
+class Encoded:
+    """A reply that its service made as bytes: `wire` is the encoded message of class `kind`.
+
+    A socket sends the bytes as they are; in process the caller gets the message, decoded from them. For replies that
+    are joined from bytes which were encoded long before, such as a list of stored values."""
+
+    __slots__ = ("kind", "wire")
+
+    def __init__(self, kind: Any, wire: bytes) -> None:
+        self.kind = kind
+        self.wire = wire
+
+    def message(self) -> Any:
+        """The message that the bytes are of."""
+        return self.kind.FromString(self.wire)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,8 @@ from typing import Any
 
 import grpc
 
-from machinery.rpc.api import Code, RpcError
+from machinery.rpc.api import MAX_MESSAGE_BYTES, Code, RpcError
 from protos.pool import Method
-
-# etcd and the apiserver both speak of objects of up to 1.5 MiB and lists of many; the default of 4 MiB is too small.
-MAX_MESSAGE_BYTES = 512 * 1024 * 1024
 
 OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),

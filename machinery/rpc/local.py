@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from actors import Clock, SystemClock
-from machinery.rpc.api import Call, Code, Peer, RpcError
+from machinery.rpc.api import Call, Code, Encoded, Peer, RpcError
 from protos.pool import Method
 
 log = logging.getLogger(__name__)
@@ -39,9 +39,11 @@ class LocalChannel:
         call = Call(peer=self._peer, metadata=metadata or {})
         try:
             if timeout is None:
-                return await handler(request, call)
-            async with self._clock.timeout(timeout):
-                return await handler(request, call)
+                reply = await handler(request, call)
+            else:
+                async with self._clock.timeout(timeout):
+                    reply = await handler(request, call)
+            return reply.message() if type(reply) is Encoded else reply
         except (RpcError, asyncio.CancelledError):
             raise
         except TimeoutError as error:
@@ -59,7 +61,7 @@ class LocalChannel:
                 yield await replies
                 return
             async for reply in replies:
-                yield reply
+                yield reply.message() if type(reply) is Encoded else reply
         except (RpcError, asyncio.CancelledError, GeneratorExit):
             raise
         except Exception as error:

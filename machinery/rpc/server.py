@@ -1,38 +1,45 @@
-"""Serves service implementations over gRPC sockets: one supervised actor per set of listeners."""
+"""Serves service implementations over gRPC sockets.
+
+server              one for all
+  calls             runs every call as a task of its own
+  listener          the sockets, and the connections on them
+
+Stopped in reverse: nobody gets in any more, calls in flight have their grace, then what is left ends.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import os
+import socket
+import ssl
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-import grpc
-from google.protobuf.message import DecodeError
+from actors import Actor, ChildSpec, Strategy, Supervisor
+from machinery.rpc.api import MAX_MESSAGE_BYTES
+from machinery.rpc.http2.connection import Connection
+from machinery.rpc.http2.head import Handler
+from protos.pool import service
 
-from actors import Actor
-from machinery.rpc.api import Call, Code, Peer, RpcError
-from machinery.rpc.grpc_channel import MAX_MESSAGE_BYTES
-from machinery.rpc.local import surprise
-from protos.pool import Method, service
-
-OPTIONS: Sequence[tuple[str, Any]] = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-)
+BACKLOG = 1024
+HANDSHAKE_SECONDS = 20.0
+"""Longest TLS handshake."""
 
 log = logging.getLogger(__name__)
 
 
-class GrpcServer(Actor):
+class GrpcServer(Supervisor):
     """Listens on `addresses` ("host:port", port 0 for any free one, or "unix:/path") and serves `services`.
 
-    credentials: `grpc.ServerCredentials`; None serves plain text.
+    credentials: a server's `ssl.SSLContext`, as `machinery.pki.tls.reloading_server_credentials` makes it; None serves
+    plain text.
     bound: called with the addresses in use, ports filled in, once the server accepts calls.
-    grace: seconds that calls in flight get when the server stops.
+    grace: seconds that calls in flight get when the server stops; streams end at once.
+    Its start raises OSError, naming the address, for one that cannot be listened on.
     """
 
     def __init__(
@@ -40,134 +47,170 @@ class GrpcServer(Actor):
         services: Mapping[str, object],
         addresses: Sequence[str],
         *,
-        credentials: Any = None,
+        credentials: ssl.SSLContext | None = None,
         bound: Callable[[Sequence[str]], None] = lambda addresses: None,
         grace: float = 0.5,
     ) -> None:
-        self._services = services
+        handlers = {
+            method.path: Handler(method, getattr(implementation, method.name))
+            for name, implementation in services.items()
+            for method in service(name).values()
+            if hasattr(implementation, method.name)
+        }
+        calls: list[_Calls] = []
+
+        def make_calls() -> _Calls:
+            calls[:] = [_Calls()]
+            return calls[0]
+
+        def make_listener() -> _Listener:
+            return _Listener(handlers, addresses, calls[0].start, credentials=credentials, bound=bound, grace=grace)
+
+        super().__init__(
+            [ChildSpec("calls", make_calls), ChildSpec("listener", make_listener)], strategy=Strategy.ONE_FOR_ALL
+        )
+
+
+class _Calls(Actor):
+    """Owns the tasks of the calls."""
+
+    def start(self, call: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        return self.spawn(call, name=name)
+
+
+class _Listener(Actor):
+    """Owns the sockets and the connections."""
+
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        addresses: Sequence[str],
+        start: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+        *,
+        credentials: ssl.SSLContext | None,
+        bound: Callable[[Sequence[str]], None],
+        grace: float,
+    ) -> None:
+        self._handlers = handlers
         self._addresses = addresses
+        self._start = start
         self._credentials = credentials
         self._bound = bound
         self._grace = grace
-        self._server: Any = None
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[Connection] = set()
+        self._paths: list[str] = []
 
     async def setup(self) -> None:
-        self._server = grpc.aio.server(options=OPTIONS)
-        for name, implementation in self._services.items():
-            self._server.add_generic_rpc_handlers((_handlers(name, implementation),))
-        bound = [self._listen(address) for address in self._addresses]
-        await self._server.start()
-        self._bound(bound)
-
-    async def handle(self, message: object) -> None:
-        raise TypeError(f"a gRPC server takes no messages, got {message!r}")
+        self._bound([await self._listen(address) for address in self._addresses])
 
     async def teardown(self) -> None:
-        if self._server is not None:
-            await self._server.stop(self._grace)
+        for server in self._servers:
+            server.close()
+        for path in self._paths:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        for connection in self._connections:
+            connection.leave()
+        calls = [exchange for each in self._connections for exchange in each.exchanges.values()]
+        brief = [each.task for each in calls if each.task is not None and not each.handler.method.server_streaming]
+        if brief:
+            with contextlib.suppress(TimeoutError):
+                async with self.clock.patience(self._grace):
+                    await asyncio.wait(brief)
+        left = [each.task for each in calls if each.task is not None and not each.task.done()]
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=self._grace)
+        for connection in tuple(self._connections):
+            connection.close()
 
-    def _listen(self, address: str) -> str:
-        try:
-            if self._credentials is None:
-                port = self._server.add_insecure_port(address)
-            else:
-                port = self._server.add_secure_port(address, self._credentials)
-        except RuntimeError as error:
-            reason = str(error).partition("; set GRPC_VERBOSITY")[0]
-            raise OSError(f"cannot listen on {address}: {reason}") from None
+    async def _listen(self, address: str) -> str:
+        loop = asyncio.get_running_loop()
         if address.startswith("unix:"):
+            path = address.removeprefix("unix:")
+            try:
+                server = await loop.create_unix_server(self._protocol, path, backlog=BACKLOG)
+            except OSError as error:
+                raise _cannot_listen(address, error) from None
+            self._servers.append(server)
+            self._paths.append(path)
             return address
-        return f"{address.rpartition(':')[0]}:{port}"
-
-
-def _handlers(name: str, implementation: object) -> Any:
-    table = {
-        method.name: _handler(method, getattr(implementation, method.name))
-        for method in service(name).values()
-        if hasattr(implementation, method.name)
-    }
-    return grpc.method_handlers_generic_handler(name, table)
-
-
-def _handler(method: Method, function: Any) -> Any:
-    kind = ("stream" if method.client_streaming else "unary", "stream" if method.server_streaming else "unary")
-    make = getattr(grpc, f"{'_'.join(kind)}_rpc_method_handler")
-    serve = _serve_stream(method, function) if method.server_streaming else _serve_unary(method, function)
-    # Requests are decoded here: gRPC would tell a client of a malformed one with the name of a Python exception.
-    return make(serve, response_serializer=method.reply.SerializeToString)
-
-
-def _decode(method: Method, data: bytes) -> Any:
-    """The request. Raises RpcError INTERNAL for bytes that are none, as gRPC servers do in every language."""
-    try:
-        return method.request.FromString(data)
-    except DecodeError as error:
-        raise RpcError(Code.INTERNAL, f"grpc: failed to unmarshal the received message: {error}") from None
-
-
-async def _decode_each(method: Method, requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-    async for data in requests:
-        yield _decode(method, data)
-
-
-def _serve_unary(method: Method, function: Any) -> Any:
-    async def serve(request: Any, context: Any) -> Any:
+        host, _, port = address.rpartition(":")
         try:
-            decoded = _decode_each(method, request) if method.client_streaming else _decode(method, request)
-            return await function(decoded, _call(context))
-        except (RpcError, asyncio.CancelledError) as error:
-            await _abort(context, error)
-        except Exception as error:
-            await _abort(context, surprise(method, error))
+            sockets = _bind(host.strip("[]"), int(port))
+        except OSError as error:
+            raise _cannot_listen(address, error) from None
+        for each in sockets:
+            self._servers.append(await loop.create_server(self._protocol, sock=each))
+        return f"{host}:{sockets[0].getsockname()[1]}"
 
-    return serve
+    def _protocol(self) -> asyncio.Protocol:
+        if self._credentials is not None:
+            return _Secured(self._handshake)
+        connection = self._connection()
+        self._connections.add(connection)
+        return connection
 
+    def _connection(self) -> Connection:
+        return Connection(self._handlers, self._start, self._connections.discard, max_message=MAX_MESSAGE_BYTES)
 
-def _serve_stream(method: Method, function: Any) -> Any:
-    async def serve(request: Any, context: Any) -> AsyncIterator[Any]:
-        replies = None
+    def _handshake(self, transport: asyncio.Transport) -> None:
+        self.spawn(self._secure(transport), name="handshake")
+
+    async def _secure(self, transport: asyncio.Transport) -> None:
+        assert self._credentials is not None
+        connection = self._connection()
         try:
-            decoded = _decode_each(method, request) if method.client_streaming else _decode(method, request)
-            replies = function(decoded, _call(context))
-            async for reply in replies:
-                yield reply
-        except (RpcError, asyncio.CancelledError) as error:
-            await _abort(context, error)
-        except Exception as error:
-            await _abort(context, surprise(method, error))
-        finally:
-            if replies is not None:
-                await replies.aclose()
-
-    return serve
-
-
-async def _abort(context: Any, error: BaseException) -> None:
-    if not isinstance(error, RpcError):
-        raise error
-    code = next(code for code in grpc.StatusCode if code.value[0] == error.code)
-    if error.code is Code.OK:
-        code = grpc.StatusCode.UNKNOWN
-    await context.abort(code, error.message, tuple(error.trailers.items()))
+            secured = await asyncio.get_running_loop().start_tls(
+                transport, connection, self._credentials, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
+            )
+        except OSError as error:  # an SSLError, or a peer that left or did not go on
+            log.info("handshake failed error=%s", error)
+            transport.abort()
+        except asyncio.CancelledError:
+            transport.abort()
+            raise
+        else:
+            if secured is not None and not connection.closed:
+                self._connections.add(connection)
+                connection.connection_made(secured)
 
 
-def _call(context: Any) -> Call:
-    metadata = dict(context.invocation_metadata() or ())
-    return Call(peer=_peer(context), metadata=metadata, address=context.peer())
+class _Secured(asyncio.Protocol):
+    """A connection that has yet to become a secure one; nothing is read before."""
+
+    def __init__(self, handshake: Callable[[asyncio.Transport], None]) -> None:
+        self._handshake = handshake
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+        self._handshake(transport)
 
 
-def _peer(context: Any) -> Peer | None:
-    """The subject of the verified client certificate. gRPC verifies the chain; the subject is read from the PEM."""
-    pem = context.auth_context().get("x509_pem_cert")
-    if not pem:
-        return None
-    from cryptography import x509
-    from cryptography.x509.oid import NameOID
+def _bind(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets for every address of a host, all on one port. Raises OSError."""
+    if host in ("", "::") and socket.has_dualstack_ipv6():
+        return [socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG)]
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    absent: OSError | None = None
+    for family, name in dict.fromkeys((family, address[0]) for family, _, _, _, address in found):
+        chosen = sockets[0].getsockname()[1] if sockets else port
+        try:
+            sockets.append(socket.create_server((name, chosen), family=family, backlog=BACKLOG))
+        except OSError as error:
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                for each in sockets:
+                    each.close()
+                raise
+            absent = error  # a name may have an address of a family that this machine does not speak
+    if absent is not None and not sockets:
+        raise absent
+    return sockets
 
-    subject = x509.load_pem_x509_certificate(pem[0]).subject
-    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    organizations = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    return Peer(
-        common_name=str(names[0].value) if names else "",
-        organizations=tuple(str(organization.value) for organization in organizations),
-    )
+
+def _cannot_listen(address: str, error: OSError) -> OSError:
+    return OSError(f"cannot listen on {address}: {error.strerror or error}")

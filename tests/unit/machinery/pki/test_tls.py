@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from actors import ChildSpec, System, SystemClock
 from machinery.pki.tls import (
     Held,
     Identity,
@@ -27,6 +28,7 @@ from machinery.pki.tls import (
     reloading_server_credentials,
     server_context,
 )
+from machinery.rpc.server import GrpcServer
 
 NOW = datetime.datetime.now(datetime.UTC)
 
@@ -113,24 +115,24 @@ async def test_grpc_demands_client_certificates_and_reloads_files(tmp_path: Path
             os.utime(path, (age, age))
 
     write(authority.issue("server"), authority.pem, 1)
-    server = grpc.aio.server()
-    port = server.add_secure_port("localhost:0", reloading_server_credentials(files, require_client=True))
-    await server.start()
+    credentials = reloading_server_credentials(files, require_client=True)
+    addresses: list[str] = []
+    server = ChildSpec(
+        "server", lambda: GrpcServer({}, ["localhost:0"], credentials=credentials, bound=addresses.extend)
+    )
 
     async def reachable(identity: Identity) -> bool:
-        async with grpc.aio.secure_channel(f"localhost:{port}", channel_credentials(identity)) as channel:
+        async with grpc.aio.secure_channel(addresses[0], channel_credentials(identity)) as channel:
             call = channel.unary_unary("/none.None/None")(b"")
             return await call.code() is grpc.StatusCode.UNIMPLEMENTED
 
-    try:
+    async with System(server, clock=SystemClock()):
         assert await reachable(authority.issue("client"))
         assert not await reachable(Identity(ca=authority.pem))
         other = Authority()
         write(other.issue("server"), other.pem, 2)
         assert await reachable(other.issue("client"))
         assert not await reachable(authority.issue("client"))
-    finally:
-        await server.stop(None)
 
 
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
