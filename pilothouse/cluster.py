@@ -23,6 +23,8 @@ from actors import ChildSpec, Clock, Supervisor, System, SystemClock, VirtualClo
 from apiserver.app import ApiServer
 from apiserver.auth.config import AuthConfig
 from apiserver.config import Config as ApiConfig
+from apiserver.storage.keys import DEFAULT_PREFIX
+from apiserver.storage.servers import EtcdServers
 from controllermgr.app import ControllerManager
 from controllermgr.config import Config as ControllerConfig
 from etcdlite.app import EtcdLite
@@ -82,6 +84,8 @@ class Cluster:
     scheduler, agents: False leaves the scheduler out, or the nodes' agents (then `nodes` is not used).
     listen: where the cluster is reached from outside; None opens no socket.
     etcd: a channel to another store that speaks etcd v3; None runs etcdlite.
+    etcd_servers: that store by its members' URLs, comma-separated or with their TLS files; not beside `etcd`.
+    etcd_prefix: what the keys begin with in the store: clusters under different ones may share it.
     seed: what a store in memory starts from, as `export` of another cluster gave it.
     """
 
@@ -98,8 +102,13 @@ class Cluster:
         agents: bool = True,
         listen: Listen | None = None,
         etcd: Channel | None = None,
+        etcd_servers: str | EtcdServers | None = None,
+        etcd_prefix: str = DEFAULT_PREFIX,
         seed: Export | None = None,
     ) -> None:
+        """Raises ValueError for bad `etcd_servers` or `etcd_prefix`, TlsError for bad TLS files of theirs."""
+        if etcd is not None and etcd_servers is not None:
+            raise ValueError("either etcd or etcd_servers")
         self.name = name
         self.clock: Clock = clock or SystemClock()
         self.node_names = [f"node-{number + 1}" for number in range(nodes)] if isinstance(nodes, int) else list(nodes)
@@ -112,8 +121,16 @@ class Cluster:
             "extra_controllers": extra_controllers,
             "scheduler": scheduler,
             "agents": agents,
+            "etcd_prefix": etcd_prefix,
         }
         self._credentials: Credentials | None = None
+        self._etcd_prefix = etcd_prefix
+        self._own_channel: Channel | None = None
+        if etcd_servers is not None:
+            servers = (
+                EtcdServers.parse(etcd_servers, flag="etcd_servers") if isinstance(etcd_servers, str) else etcd_servers
+            )
+            etcd = self._own_channel = servers.channel(self.clock)
         self.store = EtcdLite(self._store_config(), clock=self.clock, seed=seed) if etcd is None else None
         channel = LocalChannel(self.store.services(), clock=self.clock) if self.store is not None else etcd
         assert channel is not None, "either a channel was given or a store was made"
@@ -143,6 +160,8 @@ class Cluster:
         """Stop everything in order. May be called repeatedly."""
         if self._system is not None:
             await self._system.stop()
+        if self._own_channel is not None:
+            await self._own_channel.close()
 
     async def wait(self) -> None:
         """Until the cluster has ended; raises what ended it. Raises RuntimeError before `start`."""
@@ -175,6 +194,11 @@ class Cluster:
                     waiting.discard(node["metadata"]["name"])
                 if not waiting:
                     return
+
+    @property
+    def authority(self) -> str:
+        """The certificate (PEM) that this cluster's API is trusted by."""
+        return self._secrets().ca.decode()
 
     def tree(self) -> Node:
         """Every actor at this moment. Raises RuntimeError before `start`."""
@@ -244,7 +268,9 @@ class Cluster:
     def _api_config(self) -> ApiConfig:
         listen = self._listen
         if listen is None:
-            return ApiConfig(auth=AuthConfig(service_account_key=self._secrets().service_account_key))
+            return ApiConfig(
+                auth=AuthConfig(service_account_key=self._secrets().service_account_key), etcd_prefix=self._etcd_prefix
+            )
         credentials = self._secrets()
         return ApiConfig(
             bind_address=listen.host,
@@ -255,6 +281,7 @@ class Cluster:
             tls_key=credentials.serving.key,
             client_ca=credentials.ca,
             auth=AuthConfig(service_account_key=credentials.service_account_key),
+            etcd_prefix=self._etcd_prefix,
         )
 
     def _controller_config(self, controllers: Sequence[str]) -> ControllerConfig:

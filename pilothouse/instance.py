@@ -46,6 +46,8 @@ class Record:
     nodes: tuple[str, ...] = ()
     data_dir: str = ""
     """"" when everything is in memory."""
+    store: str = ""
+    """The etcd that it keeps its objects in, as `--etcd-servers` names it; "" when that is its own."""
     log: str = ""
     kubeconfigs: tuple[str, ...] = ()
     """The files that its entry was merged into, as KUBECONFIG lists them; none for who has a file of its own."""

@@ -22,7 +22,7 @@ from machinery.rpc.stub import Stub
 from protos.pool import messages
 
 REQUEST_SECONDS = 30.0
-CONFIRM_SECONDS = 5.0
+CONFIRM_SECONDS = 3.0
 """How long it may take to learn what became of a write."""
 
 

@@ -93,23 +93,26 @@ class Feed(Actor):
             key=root, range_end=range_end(root), start_revision=self._caches.position + 1, progress_notify=True
         )
         self._outgoing.put_nowait(pb.WatchRequest(create_request=create))
-        async for reply in self._etcd.watch.Watch(self._requests(self._outgoing), metadata=REQUIRE_LEADER):
-            if reply.canceled:
-                if reply.compact_revision:
-                    raise _Compacted
-                self.log.warning("watch of the store was cancelled reason=%s", reply.cancel_reason)
-                return
-            if reply.created:
-                await self._resumed(reply.header.member_id)
-            elif reply.events:
-                self._apply(reply.events)
-            else:
-                self._progressed(reply.header.revision)
-            yield
+        try:
+            async for reply in self._etcd.watch.Watch(self._requests(self._outgoing), metadata=REQUIRE_LEADER):
+                if reply.canceled:
+                    if reply.compact_revision:
+                        raise _Compacted
+                    self.log.warning("watch of the store was cancelled reason=%s", reply.cancel_reason)
+                    return
+                if reply.created:
+                    await self._resumed(reply.header.member_id)
+                elif reply.events:
+                    self._apply(reply.events)
+                else:
+                    self._progressed(reply.header.revision)
+                yield
+        finally:
+            self._outgoing.put_nowait(None)  # gRPC leaves who sends the requests waiting
 
     async def _requests(self, outgoing: asyncio.Queue[Any]) -> AsyncIterator[Any]:
-        while True:
-            yield await outgoing.get()
+        while (request := await outgoing.get()) is not None:
+            yield request
 
     async def _resumed(self, member: int) -> None:
         answering, version = await self._etcd.member()

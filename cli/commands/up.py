@@ -20,6 +20,7 @@ from cli.flags import Flag, Kind, Parsed, switch
 
 if TYPE_CHECKING:
     from actors import Clock
+    from apiserver.storage.servers import EtcdServers
     from cli.context import Session
     from pilothouse.cluster import Cluster
     from pilothouse.instance import Claim, Record
@@ -29,6 +30,7 @@ LOOPBACK = "127.0.0.1"
 A_LITTLE = 1 << 20
 """Bytes; a store that has less can write nothing more."""
 BEGIN_ANEW = "Restore it from a copy, or begin anew in another directory."
+NO_DATA_DIR = "With --data-dir the next start has the same authority and keys."
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -41,6 +43,7 @@ async def up(session: Session, flags: Parsed) -> int:
         raise UsageError("--nodes must be between 0 and 1000")
     for name in ("port", "grpc-port", "etcd-port"):
         _check_port(name, flags[name])
+    store = _store(flags)
     flags.values["bind-address"] = flags["bind-address"].removeprefix("[").removesuffix("]")
 
     async def run() -> int:
@@ -51,7 +54,7 @@ async def up(session: Session, flags: Parsed) -> int:
             running = foreground.Foreground()
             try:
                 with claim:
-                    return await _run(claim, flags, running, session.clock)
+                    return await _run(claim, flags, store, running, session.clock)
             except BadConfig as error:
                 raise CliError(str(error)) from None
         await _check_kubeconfig(claim.name, flags, session.clock)
@@ -66,7 +69,9 @@ async def up(session: Session, flags: Parsed) -> int:
     return await foreground.refusing(run, InstanceError, OSError)
 
 
-async def _run(claim: Claim, flags: Parsed, running: foreground.Foreground, clock: Clock) -> int:
+async def _run(
+    claim: Claim, flags: Parsed, store: EtcdServers | None, running: foreground.Foreground, clock: Clock
+) -> int:
     """The cluster, in the foreground, until a signal ends it."""
     import sqlite3
 
@@ -75,7 +80,9 @@ async def _run(claim: Claim, flags: Parsed, running: foreground.Foreground, cloc
     started = time.monotonic()
     files = await _check_kubeconfig(claim.name, flags, clock)
     running.say(f'Starting cluster "{claim.name}" ...')
-    cluster = _make(claim.name, flags)
+    cluster = _make(claim.name, flags, store)
+    if store is not None and not await running.unless_stopped(_examine(store, cluster, flags, running, clock)):
+        return foreground.STOPPED
 
     async def start() -> None:
         await cluster.start()
@@ -96,7 +103,7 @@ async def _run(claim: Claim, flags: Parsed, running: foreground.Foreground, cloc
     except TimeoutError:
         raise CliError(f"not ready after {START_SECONDS:g} s", hint="Run again with -v=1 to see why.") from None
     except (ApiError, sqlite3.Error) as error:
-        if not flags["data-dir"]:
+        if not flags["data-dir"] or store is not None:
             raise
         raise _of_storage(error, _store_in(flags)) from error
     finally:
@@ -104,7 +111,56 @@ async def _run(claim: Claim, flags: Parsed, running: foreground.Foreground, cloc
         await _take_out(claim.name, files, clock)
 
 
-def _make(name: str, flags: Parsed) -> Cluster:
+def _store(flags: Parsed) -> EtcdServers | None:
+    """The etcd that is named; None for our own. Raises UsageError, and CliError for TLS files that cannot be used."""
+    from apiserver.storage.keys import root_of
+    from apiserver.storage.servers import EtcdServers
+    from machinery.pki.tls import TlsError, TlsFiles
+
+    given = {name: flags[f"etcd-{name}"] for name in ("cafile", "certfile", "keyfile", "prefix")}
+    if not flags["etcd-servers"]:
+        for name in given:
+            if f"etcd-{name}" in flags.given:
+                raise UsageError(f"--etcd-{name} goes with --etcd-servers")
+        return None
+    if flags["etcd-port"] is not None:
+        raise UsageError("--etcd-port serves our own store's API: it means nothing beside --etcd-servers")
+    paths = [pathlib.Path(given[name]) if given[name] else None for name in ("certfile", "keyfile", "cafile")]
+    try:
+        root_of(given["prefix"])
+        store = EtcdServers.parse(flags["etcd-servers"], TlsFiles(*paths))
+        if not store.secure and any(paths):
+            raise ValueError("--etcd-cafile, --etcd-certfile and --etcd-keyfile are for https:// URLs")
+        store.files.read().checked()
+    except TlsError as error:
+        raise CliError(f"--etcd-servers: {error}") from None
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return store
+
+
+async def _examine(
+    store: EtcdServers, cluster: Cluster, flags: Parsed, running: foreground.Foreground, clock: Clock
+) -> None:
+    """Look whether the etcd can be used, and say what may surprise. Raises CliError."""
+    from machinery.pki.tls import TlsError
+    from pilothouse.external_store import StoreUnreachable, examine
+
+    try:
+        found = await examine(store, prefix=flags["etcd-prefix"], clock=clock)
+    except (StoreUnreachable, TlsError) as error:
+        raise CliError(f"--etcd-servers: {error}") from None
+    for url, why in found.silent.items():
+        running.say(f"Warning: {url} does not answer: {why}. The others are used until it does.")
+    if found.authority and found.authority.strip() != cluster.authority.strip():
+        kept = "Start it with that one's --data-dir to keep them." if flags["data-dir"] else NO_DATA_DIR
+        running.say(
+            "Warning: the cluster in this etcd was made with another authority. Its objects are all here; certificates "
+            f"and service account tokens that were given out before are not accepted. {kept}"
+        )
+
+
+def _make(name: str, flags: Parsed, store: EtcdServers | None = None) -> Cluster:
     """The cluster, not started yet. Raises CliError for a port or a data directory that cannot be used."""
     from etcdlite.errors import DatabaseError
     from pilothouse.cluster import Cluster, Listen
@@ -115,7 +171,7 @@ def _make(name: str, flags: Parsed) -> Cluster:
         if flags[flag] is not None:
             _check_free(host, flags[flag], flag)
     try:
-        if flags["data-dir"]:
+        if flags["data-dir"] and store is None:
             from etcdlite.store.log import check_usable
 
             place = _store_in(flags)
@@ -132,6 +188,8 @@ def _make(name: str, flags: Parsed) -> Cluster:
                 grpc_port=flags["grpc-port"],
                 etcd_port=flags["etcd-port"],
             ),
+            etcd_servers=store,
+            etcd_prefix=flags["etcd-prefix"],
         )
     except CredentialsError as error:
         raise CliError(f"--data-dir: {error}") from None
@@ -233,6 +291,7 @@ async def _published(cluster: Cluster, claim: Claim, flags: Parsed, files: tuple
         kubeconfig=str(config.path_of("contexts", claim.name).resolve()),
         nodes=tuple(cluster.node_names),
         data_dir=str(pathlib.Path(flags["data-dir"]).resolve()) if flags["data-dir"] else "",
+        store=flags["etcd-servers"],
         log=str(claim.log),
         kubeconfigs=files,
     )
@@ -267,7 +326,11 @@ def _introduce(record: Record, say: Callable[[str], None], *, current: bool) -> 
     say(f"\nCluster    {record.name} ({count} fake node{'s' if count != 1 else ''})")
     say(f"API        {record.server}, gRPC {record.grpc}")
     say(f'Kubeconfig {record.kubeconfig} (context "{record.name}"{", now current" if current else ""})')
-    say(f"Data       {record.data_dir or 'in memory: gone when the cluster ends'}")
+    if record.store:
+        say(f"Data       in {record.store}")
+        say(f"Identity   {record.data_dir or 'in memory: new certificates and keys at every start'}")
+    else:
+        say(f"Data       {record.data_dir or 'in memory: gone when the cluster ends'}")
     prefix = "" if _is_default(record.kubeconfig) else f"--kubeconfig {record.kubeconfig} "
     if not current:
         prefix += f"--context {record.name} "
@@ -304,7 +367,7 @@ async def down(session: Session, flags: Parsed) -> int:
     taken_out = await _take_out(name, record.kubeconfigs, session.clock)
     with contextlib.suppress(InstanceError, OSError):
         forget(name)
-    kept = f" Its data stays in {record.data_dir}." if record.data_dir else ""
+    kept = f" Its data stays in {record.store or record.data_dir}." if record.store or record.data_dir else ""
     what = f'{"Node" if record.command == "join" else "Cluster"} "{name}"'
     if ran:
         print(f"{what} ended.{kept}")
@@ -352,13 +415,18 @@ COMMANDS = {
     "up": Command(
         name="up",
         summary="Run a whole cluster in one process on this machine: store, API server, controllers, scheduler, nodes.",
-        usage="up [--name NAME] [--nodes N] [--kubeconfig FILE] [--data-dir DIR] [--detach] [flags]",
+        usage="up [--name NAME] [--nodes N] [--data-dir DIR] [--etcd-servers URLS] [--kubeconfig FILE] [-d] [flags]",
         run=up,
         arguments=False,
         flags=(
             _NAME,
             Flag("nodes", "How many nodes on the fake runtime", kind=Kind.INT, default=1),
             Flag("data-dir", "Where the store and the certificates are kept; not given: in memory"),
+            Flag("etcd-servers", "URLs of an etcd cluster to use in place of our own store, comma-separated"),
+            Flag("etcd-cafile", "Authority of its certificates"),
+            Flag("etcd-certfile", "Certificate to show to it"),
+            Flag("etcd-keyfile", "The certificate's private key"),
+            Flag("etcd-prefix", "What the cluster's keys begin with in it", default="/registry"),
             foreground.DETACH,
             switch("use-context", "Make the cluster's context the current one", default=True),
             Flag("bind-address", "Address to listen on", default="127.0.0.1"),
@@ -375,6 +443,9 @@ COMMANDS = {
         examples="""
 # Three nodes, and data that outlives the process
 pilot up --name dev --nodes 3 --data-dir ./dev
+
+# On an etcd cluster, with what makes its certificates and tokens in a directory of its own
+pilot up --etcd-servers http://10.0.0.1:2379,http://10.0.0.2:2379,http://10.0.0.3:2379 --data-dir ./dev
 
 # What runs is recorded in ~/.local/state/pilothouse; PILOTHOUSE_HOME names another directory
 PILOTHOUSE_HOME=/tmp/mine pilot up --detach

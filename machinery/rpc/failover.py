@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 _NEVER_LEFT = ("failed to connect to all addresses", "errors resolving ", "DNS resolution failed")
 _LEAVE = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
+_STREAM_LOST = (Code.UNAVAILABLE, Code.INTERNAL)
+"""INTERNAL is gRPC's own word for a stream that was refused while its first request was on its way."""
 
 
 def never_left(error: RpcError) -> bool:
@@ -45,6 +47,8 @@ class FailoverChannel:
         self._servers: Sequence[str] = list(connect)
         self._channels: dict[str, Channel] = {}
         self._current = 0
+        self._failed: set[str] = set()
+        """Servers that have not answered since they were left."""
         self._repeatable = repeatable
         self._clock = clock
 
@@ -58,22 +62,27 @@ class FailoverChannel:
     ) -> Any:
         deadline = None if timeout is None else self._clock.monotonic() + timeout
         tried: set[str] = set()
+        said: RpcError | None = None  # by a server: it tells more than that another cannot be reached
         while True:
             server = self._servers[self._current]
             tried.add(server)
             try:
-                return await self._channel(server).unary(method, request, timeout=timeout, metadata=metadata)
+                reply = await self._channel(server).unary(method, request, timeout=timeout, metadata=metadata)
             except RpcError as error:
                 if error.code not in _LEAVE:
                     raise
                 self._leave(server, error)
-                again = error.code is Code.UNAVAILABLE and (method.path in self._repeatable or never_left(error))
-                if not again or self._servers[self._current] in tried:
+                lost = never_left(error)
+                said = said or (None if lost else error)
+                if error.code is not Code.UNAVAILABLE or not (lost or method.path in self._repeatable):
                     raise
                 if deadline is not None:
                     timeout = deadline - self._clock.monotonic()
-                    if timeout <= 0:
-                        raise
+                if self._servers[self._current] in tried or (timeout is not None and timeout <= 0):
+                    raise (said or error) from None
+            else:
+                self._failed.discard(server)
+                return reply
 
     async def stream(
         self, method: Method, request: Any, *, metadata: Mapping[str, str | bytes] | None = None
@@ -83,9 +92,10 @@ class FailoverChannel:
         replies = self._channel(server).stream(method, request, metadata=metadata)
         try:
             async for reply in replies:
+                self._failed.discard(server)
                 yield reply
         except RpcError as error:
-            if error.code is Code.UNAVAILABLE:
+            if error.code in _STREAM_LOST:
                 self._leave(server, error)
             raise
         finally:
@@ -106,4 +116,6 @@ class FailoverChannel:
         """Go on with the next one, unless somebody has left that server before us."""
         if len(self._servers) > 1 and self._servers[self._current] == server:
             self._current = (self._current + 1) % len(self._servers)
-            log.warning("server left server=%s next=%s error=%s", server, self._servers[self._current], error)
+            level = logging.DEBUG if server in self._failed else logging.WARNING
+            self._failed.add(server)
+            log.log(level, "server left server=%s next=%s error=%s", server, self._servers[self._current], error)

@@ -1,0 +1,93 @@
+"""Looks at an etcd before a cluster is started on it: who answers, whether there is a quorum, whose cluster is there.
+
+One dead member is no reason not to start. None that answers, or a majority that does not, is told at once and with its
+cause, rather than by a start that does not end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from actors import Clock
+from apiserver.resources.registry import RESOURCES
+from apiserver.storage.etcd import EtcdClient
+from apiserver.storage.keys import key_of
+from apiserver.storage.servers import EtcdServers
+from machinery.errors import ApiError
+from machinery.objects.gvk import GVR
+from machinery.rpc.api import Channel, Code, RpcError
+from machinery.rpc.stub import Stub
+from protos.pool import messages
+
+MEMBER_SECONDS = 3.0
+"""How long a member may take to say how it is."""
+QUORUM_SECONDS = 10.0
+"""How long a majority may take to agree: an election and etcd's own time for a request."""
+
+
+class StoreUnreachable(Exception):
+    """The text names the endpoints and the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is there. silent: why, by URL, of the members that do not answer.
+
+    authority: the certificates (PEM) that pods of the cluster in it trust the API by; "" when there is none yet."""
+
+    silent: Mapping[str, str]
+    authority: str
+
+
+async def examine(servers: EtcdServers, *, prefix: str, clock: Clock) -> Found:
+    """Raises StoreUnreachable, and TlsError for certificates that cannot be used."""
+    answers = await asyncio.gather(*(_ask(servers.member(url)) for url in servers.urls))
+    silent = {url: why for url, why in zip(servers.urls, answers, strict=True) if why}
+    if len(silent) == len(servers.urls):
+        raise StoreUnreachable("; ".join(f"{url}: {why}" for url, why in silent.items()))
+    live = tuple(url for url in servers.urls if url not in silent)
+    channel = EtcdServers(live, servers.files).channel(clock)
+    try:
+        root_ca = key_of(RESOURCES[GVR("", "v1", "configmaps")], "kube-system", "kube-root-ca.crt")
+        found = await EtcdClient(channel, clock, prefix=prefix).get(root_ca, timeout=QUORUM_SECONDS)
+    except ApiError as error:
+        cause = error.message.removeprefix("the store does not answer: ")
+        rest = "".join(f"; {url}: {why}" for url, why in silent.items())
+        raise StoreUnreachable(f"{', '.join(live)}: no quorum answers: {cause}{rest}") from None
+    finally:
+        await channel.close()
+    return Found(silent, _authority(found.value) if found else "")
+
+
+async def _ask(channel: Channel) -> str:
+    """Why a member does not answer; "" when it does."""
+    request = messages("etcdserverpb").StatusRequest()
+    try:
+        await Stub(channel, "etcdserverpb.Maintenance").Status(request, timeout=MEMBER_SECONDS)
+    except RpcError as error:
+        return cause_of(error)
+    finally:
+        await channel.close()
+    return ""
+
+
+def cause_of(error: RpcError) -> str:
+    """Why a call failed, in a few words."""
+    if error.code is Code.DEADLINE_EXCEEDED:
+        return f"it does not answer within {MEMBER_SECONDS:g} s"
+    if error.message.startswith("errors resolving "):
+        return "its host is not known"
+    reason = error.message.rpartition("OPENSSL_internal:")[2] if "OPENSSL_internal" in error.message else ""
+    reason = reason or error.message.rpartition(": ")[2] or error.code.name
+    return reason[:1].lower() + reason[1:] if reason[1:2].islower() else reason
+
+
+def _authority(value: bytes) -> str:
+    try:
+        return str(orjson.loads(value)["data"]["ca.crt"])
+    except (ValueError, KeyError, TypeError):
+        return ""
