@@ -153,5 +153,5 @@ async def test_its_controllers_and_scheduler_converge_while_the_store_is_killed(
     assert replica_set["status"]["replicas"] == REPLICAS
     await done(kubectl, "delete", "deployment", "web", "--wait=false")
     async with asyncio.timeout(120):
-        while json.loads(await done(kubectl, "get", "rs", "-o", "json"))["items"]:
+        while json.loads(await done(kubectl, "get", "rs", "-o", "json"))["items"]:  # noqa: ASYNC110
             await asyncio.sleep(0.5)

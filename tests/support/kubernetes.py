@@ -1,5 +1,6 @@
-"""Kubernetes' own control plane on a store of ours: `$KUBE_APISERVER` names the binary, and what lies beside it runs too.
+"""Kubernetes' own control plane on a store of ours.
 
+`$KUBE_APISERVER` names the API server's binary; the controller manager and the scheduler run where they lie beside it.
 No package of Debian 12 brings these, so where the variable is not set the tests that want them are skipped.
 """
 
