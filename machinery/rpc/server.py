@@ -17,11 +17,13 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from actors import Actor, ChildSpec, Strategy, Supervisor
 from machinery.rpc.api import MAX_MESSAGE_BYTES
-from machinery.rpc.http2.connection import Connection
+from machinery.rpc.counts import CallCounts
+from machinery.rpc.http2.connection import Connection, Start
 from machinery.rpc.http2.head import Handler
 from protos.pool import service
 
@@ -38,6 +40,9 @@ class GrpcServer(Supervisor):
     credentials: a server's `ssl.SSLContext`, as `machinery.pki.tls.reloading_server_credentials` makes it; None serves
     plain text.
     bound: called with the addresses in use, ports filled in, once the server accepts calls.
+    counts: by path, what is counted of each method; filled in, and kept over a restart by who holds it.
+    foreign: makes the protocol for clients that speak another one than HTTP/2, from a function that runs a coroutine
+    as a task; None turns them away.
     grace: seconds that calls in flight get when the server stops; streams end at once.
     Its start raises OSError, naming the address, for one that cannot be listened on.
     """
@@ -49,10 +54,15 @@ class GrpcServer(Supervisor):
         *,
         credentials: ssl.SSLContext | None = None,
         bound: Callable[[Sequence[str]], None] = lambda addresses: None,
+        counts: dict[str, CallCounts] | None = None,
+        foreign: Callable[[Start], asyncio.Protocol] | None = None,
         grace: float = 0.5,
     ) -> None:
+        counted = {} if counts is None else counts
         handlers = {
-            method.path: Handler(method, getattr(implementation, method.name))
+            method.path: Handler(
+                method, getattr(implementation, method.name), counted.setdefault(method.path, CallCounts())
+            )
             for name, implementation in services.items()
             for method in service(name).values()
             if hasattr(implementation, method.name)
@@ -64,7 +74,15 @@ class GrpcServer(Supervisor):
             return calls[0]
 
         def make_listener() -> _Listener:
-            return _Listener(handlers, addresses, calls[0].start, credentials=credentials, bound=bound, grace=grace)
+            return _Listener(
+                handlers,
+                addresses,
+                calls[0].start,
+                credentials=credentials,
+                bound=bound,
+                foreign=foreign,
+                grace=grace,
+            )
 
         super().__init__(
             [ChildSpec("calls", make_calls), ChildSpec("listener", make_listener)], strategy=Strategy.ONE_FOR_ALL
@@ -85,10 +103,11 @@ class _Listener(Actor):
         self,
         handlers: Mapping[str, Handler],
         addresses: Sequence[str],
-        start: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+        start: Start,
         *,
         credentials: ssl.SSLContext | None,
         bound: Callable[[Sequence[str]], None],
+        foreign: Callable[[Start], asyncio.Protocol] | None,
         grace: float,
     ) -> None:
         self._handlers = handlers
@@ -96,6 +115,7 @@ class _Listener(Actor):
         self._start = start
         self._credentials = credentials
         self._bound = bound
+        self._foreign = foreign
         self._grace = grace
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
@@ -154,7 +174,13 @@ class _Listener(Actor):
         return connection
 
     def _connection(self) -> Connection:
-        return Connection(self._handlers, self._start, self._connections.discard, max_message=MAX_MESSAGE_BYTES)
+        return Connection(
+            self._handlers,
+            self._start,
+            self._connections.discard,
+            max_message=MAX_MESSAGE_BYTES,
+            foreign=None if self._foreign is None else partial(self._foreign, self._start),
+        )
 
     def _handshake(self, transport: asyncio.Transport) -> None:
         self.spawn(self._secure(transport), name="handshake")

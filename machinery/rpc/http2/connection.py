@@ -41,7 +41,9 @@ class Connection(asyncio.Protocol):
 
     handlers: path -> RPC. start: runs a call as a task. lost: told when the connection is no more.
     peer_window, max_frame: what the client takes on a new call, and in one frame. window: what it takes on all calls.
-    closed: it is no more. blocked: the calls that wait for `window`. waiting: those whose service waits for room.
+    foreign: makes the protocol that serves a client which speaks another one than HTTP/2; such a client's connection is
+    closed when there is none. closed: it is no more. blocked: the calls that wait for `window`. waiting: those whose
+    service waits for room.
     """
 
     def __init__(
@@ -51,10 +53,13 @@ class Connection(asyncio.Protocol):
         lost: Callable[[Connection], None],
         *,
         max_message: int,
+        foreign: Callable[[], asyncio.Protocol] | None = None,
     ) -> None:
         self._handlers = handlers
         self._start = start
         self._lost = lost
+        self._foreign = foreign
+        self._guest: asyncio.Protocol | None = None
         self.max_message = max_message
         self.peer_window = self.window = frames.DEFAULT_WINDOW
         self.max_frame = frames.MAX_FRAME
@@ -89,6 +94,13 @@ class Connection(asyncio.Protocol):
         raw = transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a client that vanished is noticed at last
+        if self._foreign is None:
+            self._greet()
+        if self._input:
+            self.data_received(b"")  # a peer that goes on right after the handshake
+
+    def _greet(self) -> None:
+        """Say how we speak. Where there are other protocols, not before the client began with this one."""
         self.write(
             frames.settings(
                 {
@@ -98,16 +110,19 @@ class Connection(asyncio.Protocol):
             ),
             _window(0, CONNECTION_WINDOW - frames.DEFAULT_WINDOW),
         )
-        if self._input:
-            self.data_received(b"")  # a peer that goes on right after the handshake
 
     def connection_lost(self, error: Exception | None) -> None:
         self.closed = True
+        if self._guest is not None:
+            self._guest.connection_lost(error)
         self._output.clear()
         gone = RpcError(Code.CANCELLED, "the client is gone")
         for exchange in tuple(self.exchanges.values()):
             self._drop(exchange, gone)
         self._lost(self)
+
+    def eof_received(self) -> bool | None:
+        return None if self._guest is None else self._guest.eof_received()
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -153,7 +168,7 @@ class Connection(asyncio.Protocol):
 
     def leave(self) -> None:
         """Tell the client to make new calls elsewhere. Calls in flight go on."""
-        if not self._leaving:
+        if not self._leaving and self._guest is None:
             self._leaving = True
             self._say_goodbye(Reason.NO_ERROR, b"")
 
@@ -174,6 +189,9 @@ class Connection(asyncio.Protocol):
     # ---- frames in --------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        if self._guest is not None:
+            self._guest.data_received(data)
+            return
         data = self._input + data if self._input else data
         if self._transport is None:
             self._input = data
@@ -188,12 +206,14 @@ class Connection(asyncio.Protocol):
         at, end = 0, len(data)
         if not self._greeted:
             if data[: len(frames.PREFACE)] != frames.PREFACE[:end]:
-                self.close()  # another protocol
+                self._hand_over(data)
                 return
             if end < len(frames.PREFACE):
                 self._input = data
                 return
             self._greeted = True
+            if self._foreign is not None:
+                self._greet()
             at = len(frames.PREFACE)
         unpack = frames.HEADER.unpack_from
         while end - at >= frames.HEADER_BYTES and not self._transport.is_closing():
@@ -216,6 +236,16 @@ class Connection(asyncio.Protocol):
             else:
                 self._other(kind, flags, stream, payload)
         self._input = data[at:]
+
+    def _hand_over(self, data: bytes) -> None:
+        """The client speaks another protocol."""
+        if self._foreign is None:
+            self.close()
+            return
+        self._input = b""
+        self._guest = self._foreign()
+        self._guest.connection_made(self._transport)
+        self._guest.data_received(data)
 
     def _data(self, flags: int, stream: int, payload: bytes) -> None:
         size = len(payload)

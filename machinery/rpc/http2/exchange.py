@@ -31,6 +31,8 @@ FAIR_EVERY = 64
 _MESSAGE = struct.Struct("!IBIBI")
 """A DATA frame's header and a message's: length << 8 | DATA, flags, stream, compressed, length of the message."""
 _PREFIX = 5
+_HELD = 64
+"""Bytes that a waiting message costs beside its own."""
 _ANSWER = b"\x88" + literal(b"content-type", b"application/grpc")
 _OK = literal(b"grpc-status", b"0")
 _ENCODINGS = literal(b"grpc-accept-encoding", b"identity,deflate,gzip")
@@ -115,7 +117,7 @@ class Exchange:
                     return
                 message = inflated
             self._messages.append(message)
-            self._queued += len(message)
+            self._queued += len(message) + _HELD
             at = stop
         if held is self._buffer:
             del self._buffer[:at]
@@ -157,7 +159,10 @@ class Exchange:
 
     def _take(self) -> Any:
         wire = self._messages.popleft()
-        self._queued -= len(wire)
+        self._queued -= len(wire) + _HELD
+        counts = self.handler.counts
+        counts.received += 1
+        counts.received_bytes += len(wire)
         self._replenish()
         try:
             return self.handler.method.request.FromString(wire)
@@ -210,6 +215,9 @@ class Exchange:
     async def serve(self) -> None:
         """Call the service, and answer with what it says."""
         handler = self.handler
+        counts = handler.counts
+        counts.started += 1
+        code = Code.OK
         try:
             if not handler.method.client_streaming and not handler.method.server_streaming:
                 reply = await handler.function(self._only(), self._head.call)
@@ -220,12 +228,17 @@ class Exchange:
             else:
                 self._send(_wire(await handler.function(self, self._head.call)), last=True)
         except RpcError as error:
+            code = error.code or Code.UNKNOWN
             self._finish(_status(error))
         except asyncio.CancelledError:
+            code = Code.CANCELLED
             self._finish(_status(_STOPPED))
             raise
         except Exception as error:
+            code = Code.INTERNAL
             self._finish(_status(surprise(handler.method, error)))
+        finally:
+            counts.ended(code)
 
     async def _stream(self) -> None:
         request = self if self.handler.method.client_streaming else self._only()
@@ -247,6 +260,9 @@ class Exchange:
     def _send(self, wire: bytes, *, last: bool = False) -> None:
         if self._gone:
             return
+        counts = self.handler.counts
+        counts.sent += 1
+        counts.sent_bytes += len(wire)
         connection, size = self._connection, len(wire) + _PREFIX
         begin = b""
         if not self.answered:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from machinery.rpc.api import Call, Code, Peer, RpcError
+from machinery.rpc.counts import CallCounts
 from machinery.rpc.http2.hpack import Field
 from protos.pool import Method
 
@@ -30,10 +31,11 @@ class Malformed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """An RPC and the function that serves it."""
+    """An RPC, the function that serves it, and what is counted of it."""
 
     method: Method
     function: Any
+    counts: CallCounts = field(default_factory=CallCounts)
 
 
 @dataclass(frozen=True, slots=True)
