@@ -30,10 +30,13 @@ READS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class EtcdServers:
-    """urls: of the members, all http or all https. files: for https."""
+    """urls: of the members, all http or all https. files: for https.
+
+    keepalive: as for `GrpcChannel`: how soon a host that hangs is left. etcd takes pings every 5 s."""
 
     urls: tuple[str, ...]
     files: TlsFiles = field(default_factory=TlsFiles)
+    keepalive: tuple[float, float] = (10.0, 5.0)
 
     @classmethod
     def parse(cls, text: str, files: TlsFiles | None = None, *, flag: str = "--etcd-servers") -> Self:
@@ -56,11 +59,17 @@ class EtcdServers:
 
     def member(self, url: str) -> Channel:
         """To that member alone. Raises TlsError."""
-        return _connect(url, self.files.read().checked() if self.secure else None)
+        return self._connect(url, self.files.read().checked() if self.secure else None)
 
     def _over(self, identity: Identity | None, clock: Clock) -> Channel:
-        connect: dict[str, Callable[[], Channel]] = {url: partial(_connect, url, identity) for url in self.urls}
+        connect: dict[str, Callable[[], Channel]] = {url: partial(self._connect, url, identity) for url in self.urls}
         return FailoverChannel(connect, repeatable=READS, clock=clock)
+
+    def _connect(self, url: str, identity: Identity | None) -> Channel:
+        from machinery.rpc.grpc_channel import GrpcChannel  # imports grpc
+
+        credentials = None if identity is None else channel_credentials(identity)
+        return GrpcChannel(urlsplit(url).netloc, credentials=credentials, keepalive=self.keepalive)
 
 
 def _good(url: str) -> bool:
@@ -69,10 +78,3 @@ def _good(url: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname and parts.port) and parts.path in ("", "/")
     except ValueError:
         return False  # a port that is none
-
-
-def _connect(url: str, identity: Identity | None) -> Channel:
-    from machinery.rpc.grpc_channel import GrpcChannel  # imports grpc
-
-    credentials = None if identity is None else channel_credentials(identity)
-    return GrpcChannel(urlsplit(url).netloc, credentials=credentials)

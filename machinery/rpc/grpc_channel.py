@@ -13,8 +13,7 @@ from protos.pool import Method
 OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),  # a watch of something quiet is what keepalive is for
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 2_000),  # also how long one attempt may take: a busy host needs its time
     ("grpc.max_reconnect_backoff_ms", 2_000),
@@ -29,6 +28,8 @@ class GrpcChannel:
     credentials: `grpc.ChannelCredentials` for TLS, None for plain text.
     server_name: the name to expect in the server's certificate when it differs from the target's host.
     metadata: sent with every call (a bearer token, say).
+    keepalive: seconds after which a silent server is asked for a sign of life, and how long it may take: then every
+        call on it ends UNAVAILABLE.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class GrpcChannel:
         credentials: Any = None,
         server_name: str = "",
         metadata: Mapping[str, str | bytes] | None = None,
+        keepalive: tuple[float, float] = (30.0, 10.0),
     ) -> None:
-        options = [*OPTIONS]
+        silent, patience = (int(seconds * 1000) for seconds in keepalive)
+        options = [*OPTIONS, ("grpc.keepalive_time_ms", silent), ("grpc.keepalive_timeout_ms", patience)]
         if server_name:
             options.append(("grpc.ssl_target_name_override", server_name))
         self.target = target

@@ -40,7 +40,7 @@ class Member(EtcdProcess):
         }
         for flag, value in changed.items():
             given[given.index(flag) + 1] = value
-        return [*given, "--name", self.name]
+        return [*given, "--name", self.name, "--grpc-keepalive-min-time", "500ms"]
 
     def signal(self, number: int) -> None:
         """SIGSTOP makes it take connections and say nothing, SIGCONT ends that."""
