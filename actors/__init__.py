@@ -15,6 +15,7 @@ from actors.errors import (
     DeadlockError,
     DeadRef,
     MailboxFull,
+    Refused,
     RestartLimit,
 )
 from actors.intensity import Intensity
@@ -43,6 +44,7 @@ __all__ = [
     "OnLimit",
     "Overflow",
     "Ref",
+    "Refused",
     "Report",
     "Restart",
     "RestartLimit",

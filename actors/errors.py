@@ -7,6 +7,8 @@ ActorError
 ├── ActorCrashed     the actor crashed while it handled the message; ``__cause__`` says of what
 ├── MailboxFull      the message was pushed out, or the actor was closed, by the overflow policy
 └── RestartLimit     a supervisor gave up: a child crashed too often
+
+Refused              not of the runtime: what an actor raises when it cannot run, and its text says all
 """
 
 from __future__ import annotations
@@ -64,3 +66,7 @@ class RestartLimit(ActorError):
     def __init__(self, path: str, error: BaseException | None) -> None:
         super().__init__(path, f"restart limit reached path={path} last_error={error!r}")
         self.__cause__ = error
+
+
+class Refused(Exception):
+    """The base of errors that a person must act upon, and whose text says everything: logged without a traceback."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from actors.errors import RestartLimit
+from actors.errors import Refused, RestartLimit
 
 log = logging.getLogger("actors")
 
@@ -78,10 +78,11 @@ Report = Started | Ended | Crashed | Restarting | LimitReached | StopTimeout | S
 def with_traceback(error: BaseException) -> BaseException | None:
     """What to log a traceback of (for ``exc_info``): nothing when the error says it all.
 
-    That is when the host refuses something (a port, a file), and when a supervisor gave up, whose reason is logged.
+    That is when the host refuses something (a port, a file), when the error is made for it, and when a supervisor gave
+    up, whose reason is logged.
     """
     refused = isinstance(error, OSError) and error.errno is not None
-    return None if refused or isinstance(error, RestartLimit) else error
+    return None if refused or isinstance(error, Refused | RestartLimit) else error
 
 
 def log_report(report: Report) -> None:

@@ -33,21 +33,24 @@ from etcdlite.rpc.reflection import VERSIONS, Reflection
 from etcdlite.rpc.watch import WatchService
 from etcdlite.store.actor import StoreActor
 from etcdlite.store.compaction import parse_retention
-from etcdlite.store.store import Export
+from etcdlite.store.export import Export
+from etcdlite.store.points import Reach, pass_by
 
 
 class EtcdLite:
     """A store that speaks etcd v3.
 
-    seed: what a store in memory starts from, as `export` of another gave it.
+    seed: what a store in memory starts from, as `export` of another gave it. reach: called at the named points, for
+    tests that have the process end there.
     Raises ValueError for a configuration that contradicts itself.
     """
 
-    def __init__(self, config: Config, *, clock: Clock, seed: Export | None = None) -> None:
+    def __init__(self, config: Config, *, clock: Clock, seed: Export | None = None, reach: Reach = pass_by) -> None:
         parse_retention(config.auto_compaction_mode, config.auto_compaction_retention)
         self._config = config
         self._clock = clock
         self._seed = seed
+        self._reach = reach
         self._parts = Parts()
         self._listeners = listeners(config)
         self._urls: dict[str, Sequence[str]] = {}
@@ -102,7 +105,7 @@ class EtcdLite:
     def _core(self) -> Supervisor:
         return Supervisor(
             [
-                ChildSpec("store", lambda: StoreActor(self._config, self._parts, seed=self._seed)),
+                ChildSpec("store", lambda: StoreActor(self._config, self._parts, seed=self._seed, reach=self._reach)),
                 ChildSpec("lessor", lambda: Lessor(self._parts)),
                 ChildSpec("streams", lambda: self._parts.streams_under(DynamicSupervisor())),
             ],

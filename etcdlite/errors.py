@@ -5,6 +5,7 @@
       Compacted, FutureRevision, NoSpace, RequestTooLarge
       LeaseNotFound, LeaseExists, LeaseTtlTooLarge
       Unavailable               not started yet, or restarting
+      Corrupt, FileFault        the file is damaged; it cannot be written or read
       NotServed, MemberNotFound, BadLeaderTransferee
       AuthError               users, roles and who may do what
         AuthNotEnabled, RootUserMissing, RootRoleMissing, UserExists, UserEmpty, UserNotFound, RoleExists, RoleEmpty,
@@ -15,6 +16,7 @@
       ClientSideError           what etcd's lock and election services meet as clients of the store
         SessionExpired, NoLeader, NotLeader, LeaderKeyMissing
     DatabaseError               the data directory cannot be used; ends the process with its text
+    Moved, Missing              the file is not where it was opened; it does not hold what it must
 
 Source of codes and texts: etcd's `api/v3rpc/rpctypes`, which clients compare literally.
 """
@@ -23,6 +25,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from actors import Refused
 from machinery.rpc.api import Code, RpcError
 
 
@@ -109,6 +112,18 @@ class LeaseTtlTooLarge(StoreError):
 class Unavailable(StoreError):
     CODE = Code.UNAVAILABLE
     TEXT = "etcdserver: server stopped"
+
+
+class Corrupt(StoreError):
+    CODE = Code.DATA_LOSS
+    TEXT = "etcdserver: corrupt cluster"
+
+
+class FileFault(StoreError):
+    """The file cannot be written, or not be read, right now; the text says which and why. What failed changed nothing,
+    unless it was the last sync of a write that failed: then it may be there after a restart."""
+
+    CODE = Code.UNAVAILABLE
 
 
 class MemberNotFound(StoreError):
@@ -286,5 +301,13 @@ class VerifyOnly(AuthError):
     TEXT = "auth: token signing attempted with verify-only key"
 
 
-class DatabaseError(Exception):
+class Moved(Exception):
+    """The database lies no longer where it was opened: deleted, or replaced."""
+
+
+class Missing(Exception):
+    """The file does not hold what it must."""
+
+
+class DatabaseError(Refused):
     """The data directory holds something that this version cannot serve. The text says what, where and what to do."""

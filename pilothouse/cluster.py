@@ -41,7 +41,7 @@ from pilothouse.entry import KubeConfigEntry
 
 if TYPE_CHECKING:
     from actors.tree import Node
-    from etcdlite.store.store import Export
+    from etcdlite.store.export import Export
     from machinery.controller.spec import ControllerSpec
     from machinery.rpc.api import Channel
     from nodeagent.app import NodeAgent

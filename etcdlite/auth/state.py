@@ -84,11 +84,15 @@ class AuthState:
     """All of it. Starts from the `entries` of another one; without them, disabled, at revision 1."""
 
     def __init__(self, entries: Iterable[Entry] = (), *, save: Save = lambda bucket, name, value: None) -> None:
+        self._save = save
+        self.restore(entries)
+
+    def restore(self, entries: Iterable[Entry]) -> None:
+        """Be what these entries say, whatever it was before."""
         self.enabled = False
         self.revision = 1
         self._users: dict[str, User] = {}
         self._roles: dict[str, Role] = {}
-        self._save = save
         self._ranges: dict[tuple[str, int], Ranges] = {}
         for bucket, name, value in entries:
             if bucket == USERS:

@@ -16,7 +16,6 @@ from etcdlite.errors import (
     FutureRevision,
     InvalidDowngradeTarget,
     NoInflightDowngrade,
-    NotServed,
     UnknownMethod,
     WrongDowngradeVersion,
 )
@@ -48,21 +47,17 @@ class Maintenance:
 
     async def Alarm(self, request: Any, call: Call) -> Any:
         store = self._parts.store
-        member = store.header.member_id
         if request.action == pb.AlarmRequest.GET:
             self._access.known(call)
             alarms = self._alarms(store, request.alarm)
             return pb.AlarmResponse(header=self._header(store), alarms=alarms)
         self._access.root(call)
-        if request.alarm != pb.AlarmType["NOSPACE"].number or request.memberID not in (0, member):
-            if request.action == pb.AlarmRequest.ACTIVATE:
-                raise NotServed("etcdlite: only the alarm NOSPACE of this member can be raised")
-            return pb.AlarmResponse(header=self._header(store))
-        raised = bool(request.action == pb.AlarmRequest.ACTIVATE)
-        changed = raised != store.no_space
-        await store.set_no_space(raised=raised)
-        alarms = [pb.AlarmMember(memberID=member, alarm=request.alarm)] if changed else []
-        return pb.AlarmResponse(header=self._header(store), alarms=alarms)
+        kind, member = request.alarm, request.memberID
+        raised = request.action == pb.AlarmRequest.ACTIVATE
+        changed = bool(kind) and await store.set_alarm(kind, member, raised=raised)
+        # What was raised already is told again, what was not raised is not.
+        told = [pb.AlarmMember(memberID=member, alarm=kind)] if changed or (raised and kind) else []
+        return pb.AlarmResponse(header=self._header(store), alarms=told)
 
     async def Status(self, request: Any, call: Call) -> Any:
         self._access.known(call)
@@ -79,7 +74,7 @@ class Maintenance:
             raftIndex=store.state.visible,
             raftAppliedIndex=store.state.visible,
             raftTerm=RAFT_TERM,
-            errors=[f"memberID:{member} alarm:NOSPACE "] if store.no_space else [],
+            errors=_errors(store),
             storageVersion=API_VERSION.rpartition(".")[0],
         )
 
@@ -147,10 +142,14 @@ class Maintenance:
         raise InvalidDowngradeTarget
 
     def _alarms(self, store: Store, kind: int) -> list[Any]:
-        no_space = pb.AlarmType["NOSPACE"].number
-        if store.no_space and kind in (0, no_space):
-            return [pb.AlarmMember(memberID=store.header.member_id, alarm=no_space)]
-        return []
+        return [pb.AlarmMember(memberID=member, alarm=each) for each, member in store.alarms if kind in (0, each)]
 
     def _header(self, store: Store) -> Any:
         return store.header.message(store.state.visible)
+
+
+def _errors(store: Store) -> list[str]:
+    """The alarms, as etcd writes them, and why the file cannot be written."""
+    names = {number: name for name, number in pb.AlarmType.items()}
+    alarms = [f"memberID:{member} alarm:{names.get(kind, kind)} " for kind, member in store.alarms]
+    return [*alarms, store.problem] if store.problem else alarms

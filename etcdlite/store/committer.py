@@ -3,44 +3,66 @@
 Order, which everything above relies on: applied in memory -> committed to the file -> visible to readers -> published
 to watches -> the writers' calls return. Batches are committed one after the other, in the order of their revisions.
 Without a file there is nothing to wait for, and a change goes through all of it at once.
+
+When the file refuses a commit, memory goes back to what is durable: everything that was applied since is undone, newest
+first, in one step without an await, and every call that waits for any of it fails with the reason. Nobody has seen it,
+so readers, watches and leases go on as if it had never been, and the next write is tried anew. Starting again from the
+file would be as right and cuts every watch; and it would take as long as the store is big, for each write that fails.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from actors import Clock
-from etcdlite.errors import Unavailable
+from etcdlite.errors import Moved, Unavailable
 from etcdlite.model import Change
+from etcdlite.store.faults import FAILURES, fault_of
 from etcdlite.store.log import Batch, Log, Size
+from etcdlite.store.points import Point
 
 T = TypeVar("T")
-Publish = Callable[[int, Sequence[Change]], bool]
+Undo = Callable[[], None]
 
 
 class Pending(Batch):
-    """A batch being collected, with the calls that wait for it and the groups of changes to publish."""
+    """A batch being collected, with the calls that wait for it, the groups of changes to publish, and the way back."""
 
-    __slots__ = ("groups", "waiters")
+    __slots__ = ("groups", "undo", "waiters")
 
     def __init__(self) -> None:
         super().__init__()
         self.waiters: list[asyncio.Future[None]] = []
         self.groups: list[tuple[int, Sequence[Change]]] = []
+        self.undo: list[Undo] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.groups or self.leases or self.settings or self.entries or self.forgotten)
+
+
+class State(Protocol):
+    """Whose changes are committed."""
+
+    def publish(self, revision: int, changes: Sequence[Change]) -> bool:
+        """The changes of a revision are durable; revisions come in order. True when a watch heard of them."""
+
+    def stored(self, batch: Batch) -> None:
+        """A batch is durable; its changes are published."""
+
+    def take_back(self, changes: Sequence[Change], error: BaseException) -> None:
+        """Changes could not be committed, newest first, and nothing else that was handed over since the last batch."""
 
 
 class Committer:
-    """Takes changes in, sees them committed, publishes them.
+    """Takes changes in, sees them committed, has them published."""
 
-    publish: called with each revision and its changes once they are durable, in order; True when a watch heard it.
-    """
-
-    def __init__(self, log: Log | None, publish: Publish, *, clock: Clock) -> None:
+    def __init__(self, log: Log | None, state: State, *, clock: Clock) -> None:
         self._log = log
-        self._publish = publish
+        self._state = state
         self._clock = clock
         self._pending = Pending()
         self._committing: Pending | None = None
@@ -57,7 +79,7 @@ class Committer:
     def take(self, revision: int, changes: Sequence[Change]) -> bool:
         """Changes of one revision were applied; revisions come in order. True when a watch has heard them already."""
         if self._log is None:
-            return self._publish(revision, changes)
+            return self._state.publish(revision, changes)
         self._pending.changes += changes
         self._pending.groups.append((revision, changes))
         return False
@@ -82,20 +104,29 @@ class Committer:
         if self._log is not None:
             self._pending.forgotten += positions
 
+    def reversible(self, undo: Undo) -> None:
+        """Something else than keys changed in memory that is handed over now: how it goes back if it is not committed.
+
+        All of them are called in reverse order, apart from the keys' own way back."""
+        if self._log is not None:
+            self._pending.undo.append(undo)
+
     async def flush(self) -> None:
-        """Return once everything handed over so far is durable. Raises Unavailable when it will never be."""
+        """Return once everything handed over so far is durable. Raises the reason when it will never be: NoSpace,
+        Corrupt, FileFault, or Unavailable when the store has ended."""
         if self._log is None:
             return
-        pending = self._pending
-        if pending.groups or pending.leases or pending.settings or pending.entries or pending.forgotten:
-            await self._next(pending)
+        if self._pending:
+            await self._next(self._pending)
         elif self._committing is not None:
             await self._next(self._committing)
         elif self._failed is not None:
             raise Unavailable
 
     async def alone(self, work: Callable[[], Size]) -> None:
-        """Run blocking work on the file while no commit runs. Raises Unavailable when the store ends first."""
+        """Run blocking work on the file while no commit runs. Raises as `flush`."""
+        if self._failed is not None:
+            raise Unavailable
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._errands.append((work, done))
         self._rouse()
@@ -114,14 +145,12 @@ class Committer:
             self._wake.set_result(None)
 
     async def run(self) -> None:
-        """Commit batch after batch, until cancelled. Raises what the file raises; every waiting call then fails."""
+        """Commit batch after batch, until cancelled. Raises what is no fault of the file; every waiting call then
+        fails."""
         try:
             while self._log is not None:
                 if self._errands:
-                    work, done = self._errands.popleft()
-                    self.size = await to_the_end(work)
-                    if not done.done():
-                        done.set_result(None)
+                    await self._run_errand(self._log, *self._errands.popleft())
                 elif self._pending.waiters:
                     await self._commit(self._log)
                 else:
@@ -137,17 +166,54 @@ class Committer:
                     waiter.set_exception(Unavailable())
             raise
 
+    async def _run_errand(self, log: Log, work: Callable[[], Size], done: asyncio.Future[None]) -> None:
+        try:
+            self.size = await to_the_end(work)
+        except FAILURES as error:
+            fault = fault_of(error, log.path)
+            if not done.done():
+                done.set_exception(fault or Unavailable())
+            if fault is None:
+                raise
+        except BaseException:
+            if not done.done():
+                done.set_exception(Unavailable())
+            raise
+        if not done.done():
+            done.set_result(None)
+
     async def _commit(self, log: Log) -> None:
         batch, self._pending = self._pending, Pending()
         self._committing = batch
-        with self._clock.external("store commit"):
-            self.size = await to_the_end(log.commit, batch)
+        try:
+            with self._clock.external("store commit"):
+                self.size = await to_the_end(log.commit, batch)
+        except FAILURES as error:
+            if fault_of(error, log.path) is None:
+                raise
+            self._give_up(batch, log, error)
+            return
         self._committing = None
         for revision, changes in batch.groups:
-            self._publish(revision, changes)
+            self._state.publish(revision, changes)
+        self._state.stored(batch)
+        log.reach(Point.COMMIT_PUBLISHED)
         for waiter in batch.waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _give_up(self, batch: Pending, log: Log, error: sqlite3.Error | OSError | Moved) -> None:
+        """Memory goes back to before this batch; what came after it was built on it, and goes as well."""
+        lost = (self._pending, batch)
+        self._committing, self._pending = None, Pending()
+        for each in lost:
+            for undo in reversed(each.undo):
+                undo()
+        self._state.take_back([change for each in lost for change in reversed(each.changes)], error)
+        for waiter in (*batch.waiters, *lost[0].waiters):
+            fault = fault_of(error, log.path)
+            if not waiter.done():
+                waiter.set_exception(fault or Unavailable())
 
 
 async def to_the_end(work: Callable[..., T], *arguments: Any) -> T:

@@ -1,26 +1,33 @@
 """When history goes: on request, and by the automatic policies. Removing it happens in bounded steps.
 
-A compaction takes effect for readers at once; the sweep that follows forgets a few hundred keys' history at a time and
-lets everyone else run in between, with a file waiting for each step's commit. So no write waits for more than a step.
+A compaction takes effect for readers once it is durable; the sweep that follows forgets a few hundred keys' history at
+a time and lets everyone else run in between, with a file waiting for each step's commit. So no write waits for more
+than a step.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import re
 from collections import deque
-from collections.abc import AsyncIterator
+from functools import partial
 
 from actors import Clock
-from etcdlite.errors import Compacted, FutureRevision
+from etcdlite.errors import Compacted, FutureRevision, StoreError, Unavailable
 from etcdlite.store.committer import Committer
 from etcdlite.store.mvcc import Mvcc
+from etcdlite.store.points import Point, Reach, pass_by
+
+log = logging.getLogger(__name__)
 
 STEP_KEYS = 256
 """Most keys of one sweep step."""
 STEP_CHANGES = 512
 """Forgotten changes at which a step ends; the last key may go beyond."""
+RETRY_INTERVAL = 3.0
+"""Seconds until a step that the file refused is tried again."""
 REVISION_INTERVAL = 300.0
 """Seconds between compactions in mode revision, as in etcd."""
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -29,23 +36,43 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 class Compactor:
     """Sweeps one store after each compaction."""
 
-    def __init__(self, state: Mvcc, committer: Committer) -> None:
+    def __init__(self, state: Mvcc, committer: Committer, *, clock: Clock, reach: Reach = pass_by) -> None:
         self._state = state
         self._committer = committer
+        self._clock = clock
+        self._reach = reach
+        self._asked = state.compacted
         self._wanted = asyncio.Event()
         self._swept = 0
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._ended = False
 
-    def compact(self, revision: int) -> None:
-        """Compact now; the sweep follows. Raises Compacted, FutureRevision."""
-        self._state.compact(revision)
+    async def compact(self, revision: int) -> None:
+        """Compact; the sweep follows. Readers are refused once it is durable: it never goes back, and then it returns.
+
+        Raises Compacted, FutureRevision, and what a commit does."""
+        if revision <= self._asked:
+            raise Compacted
+        self._state.check_compaction(revision)
+        self._committer.reversible(partial(setattr, self, "_asked", self._asked))
+        self._asked = revision
         self._committer.setting("compacted", revision)
-        self._committer.setting("revision", self._state.revision)
+        self._committer.setting("revision", self._state.visible)
+        if not self._committer.durable:
+            self.took_effect(revision)
+        await self._committer.flush()
+
+    def took_effect(self, revision: int) -> None:
+        """The file holds a compaction."""
+        self._reach(Point.COMPACTION_DURABLE)
+        self._state.compact(revision)
         self._wanted.set()
 
     async def swept(self, revision: int) -> None:
-        """Return once nothing of before `revision` is left anywhere."""
+        """Return once nothing of before `revision` is left anywhere. Raises Unavailable when the store ends first."""
         if self._swept < revision:
+            if self._ended:
+                raise Unavailable
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((revision, done))
             await done
@@ -57,19 +84,24 @@ class Compactor:
 
     async def run(self) -> None:
         """Sweep whenever there was a compaction, until cancelled."""
-        while True:
-            await self._wanted.wait()
-            self._wanted.clear()
-            revision = self._state.compacted
-            async for _ in self._steps():
-                pass
-            self._swept = revision
-            for due, done in self._waiting:
-                if due <= revision and not done.done():
-                    done.set_result(None)
-            self._waiting = [(due, done) for due, done in self._waiting if due > revision]
+        try:
+            while True:
+                await self._wanted.wait()
+                self._wanted.clear()
+                revision = self._state.compacted
+                await self._sweep()
+                self._swept = revision
+                for due, done in self._waiting:
+                    if due <= revision and not done.done():
+                        done.set_result(None)
+                self._waiting = [(due, done) for due, done in self._waiting if due > revision]
+        finally:
+            self._ended = True
+            for _, done in self._waiting:
+                if not done.done():
+                    done.set_exception(Unavailable())
 
-    async def _steps(self) -> AsyncIterator[int]:
+    async def _sweep(self) -> None:
         stale = iter(list(self._state.index.stale))
         more = True
         while more:
@@ -80,12 +112,23 @@ class Compactor:
                 forgotten += self._state.sweep(key)
                 if len(forgotten) >= STEP_CHANGES:
                     break
-            self._committer.forget(forgotten)
             if self._committer.durable and forgotten:
-                await self._committer.flush()
+                self._reach(Point.SWEEP_STEP)
+                await self._forget(forgotten)
             else:
                 await asyncio.sleep(0)  # let everyone else run
-            yield len(forgotten)
+
+    async def _forget(self, positions: list[int]) -> None:
+        """Have the file forget what memory has forgotten, however often it refuses at first."""
+        while True:
+            self._committer.forget(positions)
+            try:
+                await self._committer.flush()
+            except StoreError as error:
+                log.warning("sweep waits for the file error=%s", error)
+                await self._clock.sleep(RETRY_INTERVAL)
+            else:
+                return
 
 
 class AutoCompactor:
@@ -104,7 +147,7 @@ class AutoCompactor:
         if self._revisions:
             while True:
                 await self._clock.sleep(REVISION_INTERVAL)
-                self._compact(self._state.visible - self._revisions)
+                await self._compact(self._state.visible - self._revisions)
         if self._period:
             # As etcd: a tenth of the period (at most of an hour) between looks, and what was newest a period ago goes.
             interval = min(self._period, 3600.0) / 10
@@ -113,15 +156,17 @@ class AutoCompactor:
                 seen.append((self._clock.monotonic(), self._state.visible))
                 await self._clock.sleep(interval)
                 while seen and seen[0][0] <= self._clock.monotonic() - self._period:
-                    self._compact(seen.popleft()[1])
+                    await self._compact(seen.popleft()[1])
 
-    def _compact(self, revision: int) -> None:
+    async def _compact(self, revision: int) -> None:
         if revision <= 1:
             return
         try:
-            self._compactor.compact(revision)
+            await self._compactor.compact(revision)
         except (Compacted, FutureRevision):
             return  # a client was faster
+        except StoreError as error:
+            log.warning("automatic compaction failed revision=%d error=%s", revision, error)
 
 
 def parse_retention(mode: str, text: str) -> tuple[int, float]:

@@ -77,6 +77,20 @@ class KeyIndex:
         else:
             entry.append(position)
 
+    def take_back(self, key: bytes) -> None:
+        """Forget the newest change of a key, as if it had never been."""
+        entry = self._entries[key]
+        if isinstance(entry, int):
+            del self._entries[key]
+            self._keys.remove(key)
+            self.stale.pop(key, None)
+            return
+        entry.pop()
+        if len(entry) == 1:
+            self._entries[key] = entry[0]
+            if not entry[0] & 1:
+                self.stale.pop(key, None)
+
     def live(self, keys: KeyRange, limit: int) -> list[int]:
         """The positions below `limit` of the keys in range that existed then, in order of key."""
         if keys.single:

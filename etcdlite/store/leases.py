@@ -7,6 +7,7 @@ with it in one revision. Time does not run for a lease while the store is down: 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from etcdlite.errors import LeaseExists, LeaseNotFound, LeaseTtlTooLarge
@@ -39,6 +40,8 @@ class Leases:
     """Every lease, and which lease each attached key hangs on."""
 
     def __init__(self) -> None:
+        self.reversible: Callable[[Callable[[], None]], None] = lambda undo: None
+        """Called with each change's way back, which is good until the changes after it are taken back."""
         self._leases: dict[int, Lease] = {}
         self._holder: dict[bytes, int] = {}
         self._deadlines: list[tuple[float, int]] = []
@@ -63,27 +66,37 @@ class Leases:
             raise LeaseTtlTooLarge
         if lease_id in self._leases:
             raise LeaseExists
-        ttl = max(ttl, MIN_TTL)
-        return self.restore(lease_id, ttl, 0, now)
+        lease = self.restore(lease_id, max(ttl, MIN_TTL), 0, now)
+        self.reversible(lambda: self._remove(lease_id))
+        return lease
 
     def restore(self, lease_id: int, ttl: int, remaining: int, now: float) -> Lease:
         """Put a lease in place that runs out `remaining` seconds from now; 0 for its whole ttl."""
         lease = Lease(lease_id, ttl, now + (remaining or ttl), checkpoint=remaining)
-        self._leases[lease_id] = lease
-        heapq.heappush(self._deadlines, (lease.deadline, lease_id))
+        self._add(lease)
         return lease
 
     def revoke(self, lease_id: int) -> Lease:
         """Take a lease away; its keys are the caller's to delete. Raises LeaseNotFound."""
-        lease = self._leases.pop(lease_id, None)
+        lease = self._leases.get(lease_id)
         if lease is None:
             raise LeaseNotFound
-        for key in lease.keys:
-            self._holder.pop(key, None)
+        self._remove(lease_id)
+        self.reversible(lambda: self._add(lease))
         return lease
 
+    def _add(self, lease: Lease) -> None:
+        self._leases[lease.id] = lease
+        heapq.heappush(self._deadlines, (lease.deadline, lease.id))
+        for key in lease.keys:
+            self._holder[key] = lease.id
+
+    def _remove(self, lease_id: int) -> None:
+        for key in self._leases.pop(lease_id).keys:
+            self._holder.pop(key, None)
+
     def renew(self, lease_id: int, now: float) -> Lease:
-        """Start a lease's time again. Raises LeaseNotFound, also for one whose time is up."""
+        """Start a lease's time again, which needs no way back. Raises LeaseNotFound, also for one whose time is up."""
         lease = self._leases.get(lease_id)
         if lease is None or lease.deadline <= now:
             raise LeaseNotFound
@@ -100,6 +113,10 @@ class Leases:
         before = self._holder.get(key, 0)
         if before == lease_id:
             return
+        self._hang(key, before, lease_id)
+        self.reversible(lambda: self._hang(key, lease_id, before))
+
+    def _hang(self, key: bytes, before: int, lease_id: int) -> None:
         if before:
             self._leases[before].keys.discard(key)
             del self._holder[key]

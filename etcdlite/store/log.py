@@ -259,6 +259,8 @@ class Log:
 
     def copy_to(self, target: pathlib.Path) -> None:
         """Write a consistent copy of the file, while others read and write this one."""
+        if self._place is not None:
+            self._place.check()
         with contextlib.closing(self._connect()) as source:
             source.execute("VACUUM INTO ?", (os.fspath(target),))
 
@@ -274,7 +276,7 @@ class Log:
         return connection
 
     def _connect(self, *, mode: str = "rw") -> sqlite3.Connection:
-        # Each connection is used by one thread at a time, though not always by the same one. Only mode rwc makes a file.
+        # Each is used by one thread at a time, though not always by the same one. Only mode rwc makes a missing file.
         return sqlite3.connect(
             f"file:{quote(os.fspath(self.path))}?mode={mode}",
             uri=True,

@@ -109,17 +109,28 @@ class Mvcc:
         """Let readers see up to `revision`: the file holds it."""
         self.visible = revision
 
+    def take_back(self, changes: Iterable[Change]) -> None:
+        """Forget every change that is not visible, given newest first: the file does not take them."""
+        for change in changes:
+            self.index.take_back(change.record.key)
+            self.records.drop((change.record.position,))
+        self.revision = self.visible
+
     # ---- compaction -------------------------------------------------------------------------------------------
 
     def compact(self, revision: int) -> None:
         """Refuse reads below `revision` from now on. Raises Compacted, FutureRevision.
 
         What they could have seen is forgotten by `sweep`, in steps."""
+        self.check_compaction(revision)
+        self.compacted = revision
+
+    def check_compaction(self, revision: int) -> None:
+        """Raise Compacted or FutureRevision unless it can be compacted at `revision`."""
         if revision <= self.compacted:
             raise Compacted
         if revision > self.visible:
             raise FutureRevision
-        self.compacted = revision
 
     def sweep(self, key: bytes) -> list[int]:
         """Forget what is compacted of a key, and return the positions, for the file to delete."""

@@ -12,21 +12,26 @@ import logging
 import pathlib
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from actors import Clock
 from etcdlite.auth.state import AuthState
-from etcdlite.errors import LeaseNotFound, NoSpace
+from etcdlite.errors import Corrupt, FileFault, LeaseNotFound, Missing, NoSpace, StoreError
 from etcdlite.keyrange import KeyRange
-from etcdlite.model import Change, DeleteResult, PutResult, RangeResult, Record, TxnResult, position_limit
+from etcdlite.model import Change, DeleteResult, PutResult, RangeResult, TxnResult, position_limit
 from etcdlite.rpc.header import Header
+from etcdlite.rpc.validate import read_only
 from etcdlite.store import txn
+from etcdlite.store.alarms import CORRUPT, NOSPACE, Alarms, setting_of
 from etcdlite.store.committer import Committer, to_the_end
 from etcdlite.store.compaction import Compactor
+from etcdlite.store.export import Export, write_file
+from etcdlite.store.faults import FAILURES, fault_of
 from etcdlite.store.leases import Lease
-from etcdlite.store.log import FORMAT, Batch, Log, Size
+from etcdlite.store.log import Batch, Log, Size
 from etcdlite.store.mvcc import Mvcc, RangeQuery, Writing
+from etcdlite.store.points import pass_by
 from etcdlite.store.records import NotResident
 from etcdlite.watch.hub import Hub
 
@@ -35,30 +40,15 @@ T = TypeVar("T")
 Check = Callable[[], None]
 """Raises when an operation is not allowed; asked in the same step that applies it."""
 
-NO_SPACE_ALARM = "alarm_nospace"
 FAIR_EVERY = 32
 """Revisions between pauses of a store in memory."""
-PUT_OVERHEAD = 256
-"""Bytes a write may need beside its request."""
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """Everything a store holds, to start another one from. records: the whole history, oldest first. leases: (id, ttl,
-    remaining seconds). entries: (bucket, name, value) of users and roles."""
-
-    revision: int
-    compacted: int
-    records: Sequence[Record]
-    leases: Sequence[tuple[int, int, int]]
-    entries: Sequence[tuple[str, bytes, bytes]] = ()
 
 
 class Store:
     """One running store.
 
-    header: makes the headers of its answers. quota: bytes. entries: what `auth` starts from. `leases_changed` is called
-    when a deadline may have come nearer.
+    header: makes the headers of its answers. quota: bytes, below 0 for none. entries: what `auth` starts from.
+    `leases_changed` is called when a deadline may have come nearer.
     """
 
     def __init__(
@@ -74,14 +64,19 @@ class Store:
         self.state = state
         self.header = header
         self.quota = quota
-        self.no_space = False
+        self.alarms = Alarms()
+        self.problem = ""
+        """Why the file cannot be written at this time; "" while it can."""
         self.leases_changed: Callable[[], None] = lambda: None
         self._file = file
         self._clock = clock
         self.hub = Hub(state, load=self.load)
-        self.committer = Committer(file, self._publish, clock=clock)
-        self.compactor = Compactor(state, self.committer)
-        self.auth = AuthState(entries, save=self.committer.entry)
+        self.committer = Committer(file, self, clock=clock)
+        self.compactor = Compactor(state, self.committer, clock=clock, reach=file.reach if file else pass_by)
+        state.leases.reversible = self.committer.reversible
+        self._entries = {(bucket, name): value for bucket, name, value in entries}
+        self._absent: set[int] = set()
+        self.auth = AuthState(self._entry_list(), save=self.committer.entry)
         """Users and roles. Who changes them flushes the committer before answering."""
 
     # ---- keys -------------------------------------------------------------------------------------------------
@@ -97,35 +92,38 @@ class Store:
         return result
 
     async def put(self, request: Any, *, check: Check | None = None) -> PutResult:
-        """A PutRequest. Raises LeaseNotFound, KeyNotFound, NoSpace."""
-        self._need_space(request)
+        """A PutRequest. Raises LeaseNotFound, KeyNotFound, NoSpace, Corrupt, FileFault."""
+        await self._admit(txn.put_cost(request))
         _, result = await self._write(lambda writing: txn.put(self.state, writing, request), check)
         return result
 
     async def delete(self, request: Any, *, check: Check | None = None) -> DeleteResult:
-        """A DeleteRangeRequest."""
+        """A DeleteRangeRequest. Raises NoSpace, Corrupt, FileFault."""
+        await self._admit(0)
         _, result = await self._write(lambda writing: txn.delete(writing, request), check)
         return result
 
     async def txn(self, request: Any, *, check: Check | None = None) -> TxnResult:
-        """A TxnRequest. Raises LeaseNotFound, KeyNotFound, Compacted, FutureRevision, NoSpace."""
-        self._need_space(request)
+        """A TxnRequest. Raises LeaseNotFound, KeyNotFound, Compacted, FutureRevision, NoSpace, Corrupt, FileFault."""
+        if not read_only(request):
+            await self._admit(txn.cost(request))
         _, result = await self._write(lambda writing: txn.run(self.state, writing, request), check)
         return result
 
     async def compact(self, revision: int, *, physical: bool) -> None:
-        """Forget history before a revision; `physical` waits until it is gone. Raises Compacted, FutureRevision."""
-        self.compactor.compact(revision)
-        await self.committer.flush()
+        """Forget history before a revision; `physical` waits until it is gone.
+
+        Raises Compacted, FutureRevision, NoSpace, Corrupt, FileFault."""
+        await self._admit(0)
+        await self.compactor.compact(revision)
         if physical:
             await self.compactor.swept(revision)
 
     # ---- leases -----------------------------------------------------------------------------------------------
 
     async def grant(self, lease_id: int, ttl: int) -> Lease:
-        """Grant a lease; id 0 chooses one. Raises LeaseExists, LeaseTtlTooLarge, NoSpace."""
-        if self.no_space:
-            raise NoSpace
+        """Grant a lease; id 0 chooses one. Raises LeaseExists, LeaseTtlTooLarge, NoSpace, Corrupt, FileFault."""
+        await self._admit(txn.LEASE_OVERHEAD)
         while not lease_id:
             chosen = secrets.randbits(63)
             lease_id = 0 if chosen in self.state.leases else chosen
@@ -136,7 +134,9 @@ class Store:
         return lease
 
     async def revoke(self, lease_id: int, *, check: Check | None = None) -> int:
-        """Take a lease away and delete its keys, in one revision. Returns the revision. Raises LeaseNotFound."""
+        """Take a lease away and delete its keys, in one revision. Returns the revision. Raises LeaseNotFound, NoSpace,
+        Corrupt, FileFault."""
+        await self._admit(0)
 
         def apply(writing: Writing) -> None:
             lease = self.state.leases.get(lease_id)
@@ -154,12 +154,14 @@ class Store:
         return writing.seen
 
     async def renew(self, lease_id: int) -> Lease:
-        """Start a lease's time again. Raises LeaseNotFound."""
-        lease = self.state.leases.renew(lease_id, self._clock.monotonic())
+        """Start a lease's time again. Raises LeaseNotFound, and what keeps a shortened one from being written down."""
+        try:
+            lease = self.state.leases.renew(lease_id, self._clock.monotonic())
+        except LeaseNotFound:
+            await self.committer.flush()  # a revocation that is not durable has not happened
+            lease = self.state.leases.renew(lease_id, self._clock.monotonic())
         if lease.checkpoint:
-            # The file must not go on saying that little is left.
-            lease.checkpoint = 0
-            self.committer.lease(lease_id, (lease.ttl, 0))
+            self._write_down(lease, 0)  # the file must not go on saying that little is left
             await self.committer.flush()
         return lease
 
@@ -169,9 +171,13 @@ class Store:
         for lease in self.state.leases.all():
             remaining = int(lease.remaining(now))
             if lease.ttl > longer_than and 0 < remaining != lease.checkpoint:
-                lease.checkpoint = remaining
-                self.committer.lease(lease.id, (lease.ttl, remaining))
+                self._write_down(lease, remaining)
         await self.committer.flush()
+
+    def _write_down(self, lease: Lease, remaining: int) -> None:
+        self.committer.reversible(partial(setattr, lease, "checkpoint", lease.checkpoint))
+        lease.checkpoint = remaining
+        self.committer.lease(lease.id, (lease.ttl, remaining))
 
     # ---- space ------------------------------------------------------------------------------------------------
 
@@ -182,25 +188,31 @@ class Store:
             return self.committer.size
         return Size(self.state.records.size, self.state.records.size)
 
-    async def set_no_space(self, *, raised: bool) -> None:
-        """Raise or disarm the alarm that refuses writes."""
-        if raised != self.no_space:
-            self.no_space = raised
-            log.warning("space alarm changed raised=%s size=%d quota=%d", raised, self.size.total, self.quota)
-        self.committer.setting(NO_SPACE_ALARM, int(raised))
+    async def set_alarm(self, kind: int, member: int, *, raised: bool) -> bool:
+        """Raise or disarm an alarm. False when it was so already. Raises NoSpace, FileFault: it is raised still."""
+        if not self.alarms.set(kind, member, raised=raised):
+            return False
+        log.warning("alarm changed kind=%d member=%x raised=%s size=%s", kind, member, raised, self.size)
+        self.committer.setting(setting_of(kind, member), int(raised))
+        if not raised:
+            self.committer.reversible(partial(self.alarms.load, {setting_of(kind, member): 1}))
         await self.committer.flush()
+        return True
 
-    def _need_space(self, request: Any) -> None:
-        full = self.size.total + request.ByteSize() + PUT_OVERHEAD > self.quota
-        if not full and not self.no_space:
+    async def _admit(self, cost: int) -> None:
+        """Refuse a write that an alarm stands against, or that has no room. cost: bytes it needs, 0 for none."""
+        if self.alarms.corrupt:
+            raise Corrupt
+        if not cost:
             return
-        if hasattr(request, "compare") and not txn.puts(request):
-            return  # what only reads and deletes goes on
-        if not self.no_space:
-            self.no_space = True
-            self.committer.setting(NO_SPACE_ALARM, 1)
-            log.error("database space exceeded size=%d quota=%d", self.size.total, self.quota)
-        raise NoSpace
+        full = self.alarms.no_space
+        if not full:
+            size = self.size
+            full = not size.room or 0 <= self.quota <= size.total + cost
+        if full:
+            with contextlib.suppress(StoreError):  # it stands in memory, and is written once it can be
+                await self.set_alarm(NOSPACE, self.header.member_id, raised=True)
+            raise NoSpace
 
     async def defragment(self) -> None:
         """Give free pages back to the file system, in steps that commits get in between."""
@@ -250,24 +262,82 @@ class Store:
         await self.committer.flush()
         with self._clock.external("store snapshot"):
             if self._file is not None:
-                await to_the_end(self._file.copy_to, path)
+                try:
+                    await to_the_end(self._file.copy_to, path)
+                except FAILURES as error:
+                    raise FileFault(f"etcdlite: snapshot: {error}") from error
             else:
                 exported = await self.export()
                 await to_the_end(write_file, path, exported, self.header)
 
     async def load(self, positions: Sequence[int]) -> None:
-        """Bring records into memory that only the file holds."""
+        """Bring records into memory that only the file holds. Raises Corrupt, FileFault."""
         if self._file is None:
             raise RuntimeError(f"{len(positions)} records are lost, {positions[0]} the first")
-        with self._clock.external("store read"):
-            self.state.records.load(await to_the_end(self._file.read, positions))
+        try:
+            with self._clock.external("store read"):
+                found = await to_the_end(self._file.read, positions)
+        except FAILURES as error:
+            raise await self._unreadable(error) from error
+        self.state.records.load(found)
+        if len(found) < len(positions):
+            # A compaction may have taken them meanwhile. Who still asks for them then, has them in the index.
+            if not self._absent.isdisjoint(positions):
+                raise await self._unreadable(Missing(f"rows of {len(self._absent & set(positions))} changes are gone"))
+            self._absent.update(positions)
+            self._absent.difference_update(record.position for record in found)
 
-    def _publish(self, revision: int, changes: Sequence[Change]) -> bool:
+    async def _unreadable(self, error: Exception) -> Exception:
+        """What the reader is told. A damaged file raises the alarm that refuses writes."""
+        assert self._file is not None
+        fault = fault_of(error, self._file.path)
+        log.error("the database cannot be read path=%s error=%s", self._file.path, error)
+        if isinstance(fault, Corrupt):
+            with contextlib.suppress(StoreError):
+                await self.set_alarm(CORRUPT, self.header.member_id, raised=True)
+        return fault or error
+
+    # ---- what the committer tells --------------------------------------------------------------------------------
+
+    def publish(self, revision: int, changes: Sequence[Change]) -> bool:
+        """See `committer.State`."""
         heard = self.hub.publish(revision, changes)
         for change in changes:
             if change.previous is not None:
                 self.state.records.release(change.previous.position)
         return heard
+
+    def stored(self, batch: Batch) -> None:
+        """See `committer.State`."""
+        if self.problem:
+            log.warning("the database can be written again")
+            self.problem = ""
+        if "compacted" in batch.settings:
+            self.compactor.took_effect(batch.settings["compacted"])
+        for entry, value in batch.entries.items():
+            if value is None:
+                self._entries.pop(entry, None)
+            else:
+                self._entries[entry] = value
+
+    def take_back(self, changes: Sequence[Change], error: BaseException) -> None:
+        """See `committer.State`. What the error means stands as an alarm, or as the problem."""
+        assert self._file is not None
+        self.state.take_back(changes)
+        self.auth.restore(self._entry_list())
+        fault = fault_of(error, self._file.path)
+        if isinstance(fault, FileFault):
+            if self.problem != fault.message:
+                log.error("the database cannot be written path=%s error=%s", self._file.path, error)
+            self.problem = fault.message
+        elif self.alarms.set(CORRUPT if isinstance(fault, Corrupt) else NOSPACE, self.header.member_id, raised=True):
+            log.error("the database cannot be written, alarm raised path=%s error=%s", self._file.path, error)
+        for name, value in self.alarms.settings().items():
+            self.committer.setting(name, value)
+        self.leases_changed()
+
+    def _entry_list(self) -> list[tuple[str, bytes, bytes]]:
+        return [(bucket, name, value) for (bucket, name), value in self._entries.items()]
 
     # ---- how --------------------------------------------------------------------------------------------------
 
@@ -283,7 +353,11 @@ class Store:
             # No await since it was begun: revisions are taken and handed on in order.
             return writing, result, bool(changes) and self.committer.take(writing.revision, changes)
 
-        writing, result, heard = await self._resident(attempt)
+        try:
+            writing, result, heard = await self._resident(attempt)
+        except StoreError:
+            await self.committer.flush()  # what a refusal saw is durable as well
+            raise
         if heard or (writing.revision % FAIR_EVERY == 0 and not self.committer.durable):
             # Watches were woken before the writer goes on: they run first. And a caller that never waits for anything
             # else must not keep the loop for itself.
@@ -302,23 +376,3 @@ class Store:
 
     def _trim(self) -> None:
         self.state.records.trim(position_limit(self.state.visible))
-
-
-def write_file(path: pathlib.Path, exported: Export, header: Header) -> None:
-    """Make a database file out of an export. Blocks."""
-    with contextlib.closing(Log(path, None)) as file:
-        file.commit(
-            Batch(
-                changes=[Change(record, None) for record in exported.records],
-                leases={lease_id: (ttl, max(remaining, 1)) for lease_id, ttl, remaining in exported.leases},
-                settings={
-                    "format": FORMAT,
-                    "cluster": header.cluster_id,
-                    "member": header.member_id,
-                    "revision": exported.revision,
-                    "compacted": exported.compacted,
-                },
-                entries={(bucket, name): value for bucket, name, value in exported.entries},
-            )
-        )
-        file.checkpoint()

@@ -15,6 +15,9 @@ from etcdlite.keyrange import KeyRange
 from etcdlite.model import DeleteResult, PutResult, RangeResult, Record, TxnResult
 from etcdlite.store.mvcc import SORT_TARGETS, Mvcc, RangeQuery, Writing
 
+PUT_OVERHEAD = 256
+LEASE_OVERHEAD = 64
+"""Bytes that a put needs beside its key and value, and a lease, as etcd's quota reckons."""
 _EQUAL, _GREATER, _LESS, _NOT_EQUAL = range(4)
 _VERSION, _CREATE, _MOD, _VALUE, _LEASE = range(5)
 
@@ -40,12 +43,20 @@ def query_of(request: Any) -> RangeQuery:
     )
 
 
-def puts(request: Any) -> bool:
-    """True when some branch of a TxnRequest puts a key."""
-    return any(
-        op.HasField("request_put") or (op.HasField("request_txn") and puts(op.request_txn))
-        for op in (*request.success, *request.failure)
-    )
+def put_cost(request: Any) -> int:
+    """Bytes that a PutRequest may need, as etcd's quota reckons."""
+    return PUT_OVERHEAD + len(request.key) + len(request.value)
+
+
+def cost(request: Any) -> int:
+    """Bytes that a TxnRequest may need: of the branch that puts more, whichever is taken."""
+    return max(sum(map(_operation_cost, request.success)), sum(map(_operation_cost, request.failure)))
+
+
+def _operation_cost(op: Any) -> int:
+    if op.HasField("request_put"):
+        return put_cost(op.request_put)
+    return cost(op.request_txn) if op.HasField("request_txn") else 0
 
 
 def put(state: Mvcc, writing: Writing, request: Any) -> PutResult:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from etcdlite.config import Config
 from etcdlite.errors import DatabaseError
 from etcdlite.store import log as log_module
 from etcdlite.store.log import Batch, Log, Size
-from etcdlite.store.store import Export
+from etcdlite.store.export import Export
 from etcdlite.watch import stream as stream_module
 from machinery.rpc import Code, LocalChannel, RpcError
 from tests.support.etcd import EtcdClient, pb
@@ -144,29 +143,6 @@ async def test_reads_see_only_what_is_durable(tmp_path: Path) -> None:
         assert (await store.get(b"k")).kvs[0].value == b"2"
 
 
-async def test_a_failing_commit_loses_nothing_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with running(Config(data_dir=str(tmp_path))) as (store, app):
-        await store.put(b"k", b"acknowledged")
-        commit = Log.commit
-
-        def fail_once(self: Log, batch: Batch) -> Size:
-            monkeypatch.setattr(Log, "commit", commit)
-            raise sqlite3.OperationalError("disk I/O error")
-
-        async with store.watching() as watch:
-            await watch.create(b"k")
-            monkeypatch.setattr(Log, "commit", fail_once)
-            with pytest.raises(RpcError) as raised:
-                await store.put(b"k", b"lost")
-            assert raised.value.code is Code.UNAVAILABLE
-            with pytest.raises(RpcError):
-                await asyncio.wait_for(watch.ended, 5)
-        await asyncio.wait_for(app.ready(), 5)
-        reply = await store.get(b"k")
-        assert (reply.kvs[0].value, reply.header.revision) == (b"acknowledged", 2)
-        assert (await store.put(b"k", b"on")).header.revision == 3
-
-
 async def test_a_slow_watcher_falls_behind_and_misses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_module, "MAX_QUEUED_BYTES", 20_000)
     async with running() as (store, app):
@@ -242,7 +218,7 @@ async def test_quota(durable: bool, tmp_path: Path) -> None:
         assert deleted.deleted > 0, "what makes room is allowed"
         await store.compact(deleted.header.revision, physical=True)
         await store.maintenance.Defragment(pb.DefragmentRequest())
-        await store.maintenance.Alarm(pb.AlarmRequest(action=2, alarm=1))
+        await store.maintenance.Alarm(pb.AlarmRequest(action=2, alarm=1, memberID=alarm.memberID))
         await store.put(b"small")
 
 
