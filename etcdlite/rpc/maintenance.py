@@ -23,6 +23,7 @@ from etcdlite.hashing import hash_store
 from etcdlite.parts import Parts
 from etcdlite.rpc.header import RAFT_TERM
 from etcdlite.snapshots import unnamed
+from etcdlite.store.alarms import NAMES
 from etcdlite.store.store import Store
 from machinery.rpc.api import Call
 from protos.pool import messages
@@ -150,6 +151,5 @@ class Maintenance:
 
 def _errors(store: Store) -> list[str]:
     """The alarms, as etcd writes them, and why the file cannot be written."""
-    names = {number: name for name, number in pb.AlarmType.items()}
-    alarms = [f"memberID:{member} alarm:{names.get(kind, kind)} " for kind, member in store.alarms]
+    alarms = [f"memberID:{member} alarm:{NAMES.get(kind, kind)} " for kind, member in store.alarms]
     return [*alarms, store.problem] if store.problem else alarms

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 NOSPACE, CORRUPT = 1, 2
 """Kinds, with etcd's numbers (AlarmType)."""
+NAMES = {NOSPACE: "NOSPACE", CORRUPT: "CORRUPT"}
 _SETTING = r"alarm/(\d+)/(\d+)"
 
 
