@@ -22,7 +22,6 @@ from etcdlite.errors import (
 from etcdlite.keyrange import KeyRange
 from etcdlite.model import varint
 
-
 ENVELOPE_BYTES = 15
 """What etcd measures beside a write: the header of the log entry that it becomes, and the field's tag."""
 
