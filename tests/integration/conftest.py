@@ -74,6 +74,12 @@ def serve(store: Channel) -> Serve:
 
 
 @pytest_asyncio.fixture
-async def server(serve: Serve) -> AsyncIterator[Server]:
+async def on_every_store(serve: Serve) -> AsyncIterator[Server]:
     async with serve() as running:
         yield running
+
+
+@pytest.fixture
+def server(on_every_store: Server) -> Server:
+    """For modules all of whose tests concern the store."""
+    return on_every_store

@@ -44,8 +44,8 @@ async def server() -> AsyncIterator[Server]:
         yield running
 
 
-async def test_what_the_server_fills_in(server: Server) -> None:
-    client = server.client()
+async def test_what_the_server_fills_in(on_every_store: Server) -> None:
+    client = on_every_store.client()
     made = await client.create(CONFIGMAPS, {"metadata": {"generateName": "a-"}}, namespace="default")
     metadata = made["metadata"]
     assert metadata["name"].startswith("a-") and len(metadata["name"]) == 7
@@ -54,8 +54,8 @@ async def test_what_the_server_fills_in(server: Server) -> None:
     assert await client.get(CONFIGMAPS, metadata["name"], namespace="default") == made
 
 
-async def test_a_name_is_taken_once(server: Server) -> None:
-    client = server.client()
+async def test_a_name_is_taken_once(on_every_store: Server) -> None:
+    client = on_every_store.client()
     await client.create(CONFIGMAPS, configmap("a"))
     with pytest.raises(AlreadyExists, match='configmaps "a" already exists'):
         await client.create(CONFIGMAPS, configmap("a"))
@@ -63,8 +63,8 @@ async def test_a_name_is_taken_once(server: Server) -> None:
         await client.create(CONFIGMAPS, configmap("a"), dry_run=True)
 
 
-async def test_a_dry_run_leaves_nothing(server: Server) -> None:
-    client = server.client()
+async def test_a_dry_run_leaves_nothing(on_every_store: Server) -> None:
+    client = on_every_store.client()
     tried = await client.create(CONFIGMAPS, configmap("a"), dry_run=True)
     assert tried["metadata"]["uid"] and "resourceVersion" not in tried["metadata"]
     with pytest.raises(NotFound, match='configmaps "a" not found'):
@@ -129,8 +129,8 @@ async def test_unknown_fields(server: Server) -> None:
     assert not client.take_warnings()
 
 
-async def test_updates_compare_versions(server: Server) -> None:
-    client = server.client()
+async def test_updates_compare_versions(on_every_store: Server) -> None:
+    client = on_every_store.client()
     made = await client.create(CONFIGMAPS, configmap("a", x="1"))
     newer = await client.update(CONFIGMAPS, {**made, "data": {"x": "2"}})
     assert newer["metadata"]["resourceVersion"] != made["metadata"]["resourceVersion"]
@@ -148,8 +148,8 @@ async def test_updates_compare_versions(server: Server) -> None:
         await client.update(CONFIGMAPS, configmap("b"))
 
 
-async def test_an_update_to_the_same_writes_nothing(server: Server) -> None:
-    client = server.client()
+async def test_an_update_to_the_same_writes_nothing(on_every_store: Server) -> None:
+    client = on_every_store.client()
     made = await client.create(CONFIGMAPS, configmap("a", x="1", y="2"))
     again = await client.update(CONFIGMAPS, {**made, "data": {"y": "2", "x": "1"}})
     assert again["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
@@ -157,8 +157,8 @@ async def test_an_update_to_the_same_writes_nothing(server: Server) -> None:
     assert patched["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
 
 
-async def test_spec_and_status_are_written_apart(server: Server) -> None:
-    client = server.client()
+async def test_spec_and_status_are_written_apart(on_every_store: Server) -> None:
+    client = on_every_store.client()
     made = await client.create(DEPLOYMENTS, {**deployment("web"), "status": {"replicas": 9}})
     assert made["metadata"]["generation"] == 1 and made.get("status", {}).get("replicas") is None
     status = {**made, "spec": {**made["spec"], "replicas": 7}, "status": {"replicas": 1, "observedGeneration": 1}}
@@ -333,8 +333,8 @@ async def test_what_is_not_served(server: Server) -> None:
     assert caught.value.code in (404, 405, 501)
 
 
-async def test_finalizers_hold_until_the_last_is_gone(server: Server) -> None:
-    client = server.client()
+async def test_finalizers_hold_until_the_last_is_gone(on_every_store: Server) -> None:
+    client = on_every_store.client()
     obj = configmap("a")
     obj["metadata"]["finalizers"] = ["example.com/one", "example.com/two"]
     await client.create(CONFIGMAPS, obj)
@@ -385,8 +385,8 @@ async def test_propagation(
     assert answered["status"] == "Success"
 
 
-async def test_preconditions_of_a_deletion(server: Server) -> None:
-    client = server.client()
+async def test_preconditions_of_a_deletion(on_every_store: Server) -> None:
+    client = on_every_store.client()
     made = await client.create(CONFIGMAPS, configmap("a"))
     with pytest.raises(Conflict, match=r"the UID in the precondition \(x\) does not match the UID in record"):
         await client.delete(CONFIGMAPS, "a", namespace="default", options=DeleteOptions(uid="x"))
@@ -437,8 +437,8 @@ async def test_events_are_kept_for_an_hour() -> None:
         assert [item["metadata"]["name"] for item in page.items] == ["b"]
 
 
-async def test_a_collection_goes_by_selector(server: Server) -> None:
-    client = server.client()
+async def test_a_collection_goes_by_selector(on_every_store: Server) -> None:
+    client = on_every_store.client()
     for number in range(4):
         await client.create(CONFIGMAPS, configmap(f"c{number}", labels={"even": str(number % 2 == 0).lower()}))
     await client.delete_collection(CONFIGMAPS, namespace="default", label_selector="even=true")
@@ -446,8 +446,8 @@ async def test_a_collection_goes_by_selector(server: Server) -> None:
     assert [item["metadata"]["name"] for item in page.items] == ["c1", "c3"]
 
 
-async def test_namespaces_end_in_two_steps(server: Server) -> None:
-    client = server.client()
+async def test_namespaces_end_in_two_steps(on_every_store: Server) -> None:
+    client = on_every_store.client()
     made = await client.create(NAMESPACES, {"metadata": {"name": "team"}})
     assert made["spec"]["finalizers"] == ["kubernetes"] and made["status"]["phase"] == "Active"
     assert made["metadata"]["labels"] == {"kubernetes.io/metadata.name": "team"}
@@ -467,13 +467,13 @@ async def test_namespaces_end_in_two_steps(server: Server) -> None:
         await client.delete(NAMESPACES, "default")
 
 
-async def test_the_stored_bytes_are_what_was_answered(server: Server) -> None:
+async def test_the_stored_bytes_are_what_was_answered(on_every_store: Server) -> None:
     """One encoding of an object: what the store has, what a get, a list and a watch answer."""
     from apiserver.storage.codec import splice
 
-    client = server.client()
+    client = on_every_store.client()
     made = await client.create(DEPLOYMENTS, deployment("web"))
-    found = await server.etcd.get(b"deployments/default/web")
+    found = await on_every_store.etcd.get(b"deployments/default/web")
     assert found is not None
     assert b"resourceVersion" not in found.value
     assert orjson.loads(splice(found.value, found.revision)) == made
