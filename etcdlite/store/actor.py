@@ -48,7 +48,9 @@ class StoreActor(Actor):
             found = restore(self._seed, now)
         else:
             with self.clock.external("store recovery"):
-                self._file = await to_the_end(partial(Log.open, config.data_dir, reach=self._reach))
+                self._file = await to_the_end(
+                    partial(Log.open, config.data_dir, reach=self._reach, sync=not config.unsafe_no_fsync)
+                )
                 await to_the_end(snapshots.sweep, self._file.path.parent)
                 found = await to_the_end(partial(recover, self._file, cache_bytes=config.cache_bytes, now=now))
         state = found.state
@@ -59,7 +61,11 @@ class StoreActor(Actor):
             quota=config.quota_backend_bytes or DEFAULT_QUOTA,
             clock=self.clock,
             entries=found.entries,
+            counts=self._parts.counts,
         )
+        if self._file is not None:
+            self._file.fsyncs = self._parts.counts.fsyncs
+            self._file.commits = self._parts.counts.commits
         store.alarms.load(found.settings)
         automatic = AutoCompactor(
             store.compactor,

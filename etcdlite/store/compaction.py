@@ -12,6 +12,7 @@ import itertools
 import logging
 import re
 from collections import deque
+from datetime import datetime
 from functools import partial
 
 from actors import Clock
@@ -46,6 +47,10 @@ class Compactor:
         self._swept = 0
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._ended = False
+        self.forgotten = 0
+        """Changes that were removed since the start."""
+        self.last: datetime | None = None
+        """When the last sweep ended."""
 
     async def compact(self, revision: int) -> None:
         """Compact; the sweep follows. Readers are refused once it is durable: it never goes back, and then it returns.
@@ -91,6 +96,7 @@ class Compactor:
                 revision = self._state.compacted
                 await self._sweep()
                 self._swept = revision
+                self.last = self._clock.now()
                 for due, done in self._waiting:
                     if due <= revision and not done.done():
                         done.set_result(None)
@@ -112,6 +118,7 @@ class Compactor:
                 forgotten += self._state.sweep(key)
                 if len(forgotten) >= STEP_CHANGES:
                     break
+            self.forgotten += len(forgotten)
             if self._committer.durable and forgotten:
                 self._reach(Point.SWEEP_STEP)
                 await self._forget(forgotten)

@@ -11,11 +11,13 @@ import contextlib
 import os
 import pathlib
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from etcdlite.errors import DatabaseError
+from etcdlite.metrics.histogram import Histogram
 from etcdlite.model import SHIFT, Change, Record
 from etcdlite.store.faults import refusal
 from etcdlite.store.place import FILE, Place
@@ -80,19 +82,26 @@ class Size:
 class Log:
     """One open file. place: the data directory that it is served from, None for a file that lies by itself.
 
-    reach: called at the named points. Raises sqlite3.Error, OSError, DatabaseError, Moved."""
+    reach: called at the named points. sync: wait for the disk. Raises sqlite3.Error, OSError, DatabaseError, Moved."""
 
-    def __init__(self, path: pathlib.Path, place: Place | None = None, *, reach: Reach = pass_by) -> None:
+    def __init__(
+        self, path: pathlib.Path, place: Place | None = None, *, reach: Reach = pass_by, sync: bool = True
+    ) -> None:
         self.path = path
         self.reach = reach
         self._place = place
         self._readers: list[sqlite3.Connection] = []
         self._unseen = 0
+        self.commits: Histogram | None = None
+        self.fsyncs: Histogram | None = None
+        """Where the seconds of commits, and of the part of them that waits for the disk, are counted."""
         new = place.new if place is not None else not path.exists()
         self._writer = self._connect(mode="rwc" if new else "rw")
         try:
             for pragma in _PRAGMAS:
                 self._writer.execute(pragma)
+            if not sync:
+                self._writer.execute("PRAGMA synchronous=OFF")
             self._writer.executescript(_TABLES)
             settings = self.settings()
             found = settings.get("format", FORMAT)
@@ -109,14 +118,14 @@ class Log:
             raise
 
     @classmethod
-    def open(cls, data_dir: str, *, reach: Reach = pass_by) -> Log:
+    def open(cls, data_dir: str, *, reach: Reach = pass_by, sync: bool = True) -> Log:
         """Open or make the file in a directory, and lock the directory. Raises DatabaseError."""
         directory = pathlib.Path(data_dir)
         try:
             with contextlib.ExitStack() as undo:
                 place = Place.take(directory)
                 undo.callback(place.leave)
-                log = cls(place.file, place, reach=reach)
+                log = cls(place.file, place, reach=reach, sync=sync)
                 undo.pop_all()
                 return log
         except (OSError, sqlite3.Error, DatabaseError) as error:
@@ -178,6 +187,7 @@ class Log:
     def commit(self, batch: Batch) -> Size:
         """Make a batch durable, whole or not at all. Returns the size, seen lately. Raises sqlite3.Error, Moved."""
         self.reach(Point.COMMIT_BEGINS)
+        began = time.perf_counter()  # of the disk, which keeps no virtual time
         writer = self._writer
         revision, silent = self._revision, self._silent
         if batch.changes:
@@ -190,10 +200,15 @@ class Log:
             self.reach(Point.COMMIT_WRITTEN)
             if self._place is not None:
                 self._place.check()
+            written = time.perf_counter()
             writer.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
+        if self.commits is not None and self.fsyncs is not None:
+            ended = time.perf_counter()
+            self.commits.observe(ended - began)
+            self.fsyncs.observe(ended - written)
         self.reach(Point.COMMIT_DURABLE)
         self._revision, self._silent = revision, silent
         if self._place is not None:

@@ -52,9 +52,9 @@ def _recover(file: Log, cache_bytes: int, now: float) -> Recovered:
             elif attached:
                 attached.pop(key, None)
             revision = position >> SHIFT
-            if revision - (newest >> SHIFT) > 1 and newest >> SHIFT >= compacted >= 0:
+            if revision > max(newest >> SHIFT, compacted, 1) + 1:
                 # Every revision changes something, and nothing after a compaction is ever deleted.
-                raise damage(file.path, f"revision {(newest >> SHIFT) + 1} is missing")
+                raise damage(file.path, f"revision {revision - 1} is missing")
             if position <= newest:
                 raise damage(file.path, f"position {position} stands after {newest}")
             newest = position

@@ -19,6 +19,7 @@ from actors import Clock
 from etcdlite.auth.state import AuthState
 from etcdlite.errors import Corrupt, FileFault, LeaseNotFound, Missing, NoSpace, StoreError
 from etcdlite.keyrange import KeyRange
+from etcdlite.metrics.counts import Counts
 from etcdlite.model import Change, DeleteResult, PutResult, RangeResult, TxnResult, position_limit
 from etcdlite.rpc.header import Header
 from etcdlite.rpc.validate import read_only
@@ -60,10 +61,12 @@ class Store:
         quota: int,
         clock: Clock,
         entries: Iterable[tuple[str, bytes, bytes]] = (),
+        counts: Counts | None = None,
     ) -> None:
         self.state = state
         self.header = header
         self.quota = quota
+        self.counts = counts or Counts()
         self.alarms = Alarms()
         self.problem = ""
         """Why the file cannot be written at this time; "" while it can."""
@@ -83,6 +86,7 @@ class Store:
 
     async def range(self, query: RangeQuery) -> RangeResult:
         """A read of what is durable. Raises Compacted, FutureRevision."""
+        self.counts.ranges += 1
         try:
             return self.state.range(query)
         except NotResident as fault:
@@ -95,12 +99,14 @@ class Store:
         """A PutRequest. Raises LeaseNotFound, KeyNotFound, NoSpace, Corrupt, FileFault."""
         await self._admit(txn.put_cost(request))
         _, result = await self._write(lambda writing: txn.put(self.state, writing, request), check)
+        self.counts.puts += 1
         return result
 
     async def delete(self, request: Any, *, check: Check | None = None) -> DeleteResult:
         """A DeleteRangeRequest. Raises NoSpace, Corrupt, FileFault."""
         await self._admit(0)
         _, result = await self._write(lambda writing: txn.delete(writing, request), check)
+        self.counts.deletes += 1
         return result
 
     async def txn(self, request: Any, *, check: Check | None = None) -> TxnResult:
@@ -108,6 +114,7 @@ class Store:
         if not read_only(request):
             await self._admit(txn.cost(request))
         _, result = await self._write(lambda writing: txn.run(self.state, writing, request), check)
+        self.counts.transaction(result)
         return result
 
     async def compact(self, revision: int, *, physical: bool) -> None:
@@ -131,6 +138,8 @@ class Store:
         self.committer.lease(lease_id, (lease.ttl, 0))
         self.leases_changed()
         await self.committer.flush()
+        self.counts.leases_granted += 1
+        self.counts.lease_ttls.observe(lease.ttl)
         return lease
 
     async def revoke(self, lease_id: int, *, check: Check | None = None) -> int:
@@ -151,6 +160,7 @@ class Store:
 
         writing, _ = await self._write(apply, check)
         await self.committer.flush()
+        self.counts.leases_revoked += 1
         return writing.seen
 
     async def renew(self, lease_id: int) -> Lease:
@@ -163,6 +173,7 @@ class Store:
         if lease.checkpoint:
             self._write_down(lease, 0)  # the file must not go on saying that little is left
             await self.committer.flush()
+        self.counts.leases_renewed += 1
         return lease
 
     async def checkpoint_leases(self, longer_than: float) -> None:
@@ -303,6 +314,8 @@ class Store:
         """See `committer.State`."""
         heard = self.hub.publish(revision, changes)
         for change in changes:
+            if change.record.version:
+                self.counts.put_bytes += len(change.record.wire)
             if change.previous is not None:
                 self.state.records.release(change.previous.position)
         return heard

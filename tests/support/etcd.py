@@ -181,8 +181,9 @@ class StoreProcess:
 class EtcdProcess(StoreProcess):
     """A real etcd of one member. Its commits are not synced to the disk: a killed process loses nothing by that."""
 
-    def __init__(self, directory: pathlib.Path) -> None:
+    def __init__(self, directory: pathlib.Path, *arguments: str) -> None:
         super().__init__(directory)
+        self._arguments = arguments
         self._peer = f"http://127.0.0.1:{free_port()}"
         binary = etcd_binary()
         assert binary is not None
@@ -194,6 +195,7 @@ class EtcdProcess(StoreProcess):
         command += ["--advertise-client-urls", url, "--listen-peer-urls", self._peer]
         command += ["--initial-advertise-peer-urls", self._peer, "--initial-cluster", f"default={self._peer}"]
         command += ["--heartbeat-interval", "100", "--election-timeout", "1000", "--log-level", "error"]
+        command += self._arguments
         return [*command, "--unsafe-no-fsync"] if _takes_unsafe(self._binary) else command
 
 

@@ -13,7 +13,7 @@ from etcdlite.app import EtcdLite
 from etcdlite.config import Config
 from etcdlite.store.log import Log
 from etcdlite.store.mvcc import Mvcc
-from etcdlite.store.points import Point
+from etcdlite.store.points import Point, pass_by
 from etcdlite.store.recovery import recover
 from machinery.rpc import LocalChannel
 from tests.support.etcd import EtcdClient
@@ -52,7 +52,7 @@ async def serving(
 ) -> AsyncIterator[tuple[EtcdClient, EtcdLite]]:
     """A store in this process, and a client of it."""
     clock = clock or SystemClock()
-    app = EtcdLite(config, clock=clock, **({"reach": faults} if faults is not None else {}))
+    app = EtcdLite(config, clock=clock, reach=faults or pass_by)
     async with System(app.spec(), clock=clock):
         await app.ready()
         yield EtcdClient(LocalChannel(app.services())), app
@@ -64,7 +64,7 @@ def held(state: Mvcc) -> dict[str, Any]:
         "revision": state.revision,
         "visible": state.visible,
         "compacted": state.compacted,
-        "index": {key: positions for key, positions in sorted(state.index.items())},
+        "index": dict(sorted(state.index.items())),
         "leases": {lease.id: (lease.ttl, sorted(lease.keys)) for lease in state.leases.all()},
         "holders": {key: state.leases.holder(key) for key, _ in state.index.items() if state.leases.holder(key)},
         "stale": sorted(state.index.stale),
