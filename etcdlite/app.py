@@ -6,12 +6,14 @@ etcdlite            one for one
     lessor          lets leases run out
     streams         one child per Watch call
   http, https ...   a gRPC server per kind of listener, which outlives a restart of the core
+  metrics           HTTP for monitoring alone, where it was asked for
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from actors import Actor, ChildSpec, Clock, DynamicSupervisor, Strategy, Supervisor
 from etcdlite.auth.access import Access
@@ -19,7 +21,7 @@ from etcdlite.auth.jwt import make_tokens
 from etcdlite.auth.passwords import Passwords
 from etcdlite.config import Config
 from etcdlite.lease.lessor import Lessor
-from etcdlite.listen import Listener, listeners
+from etcdlite.listen import Listener, check_metrics_urls, listeners, metrics_credentials
 from etcdlite.parts import Parts
 from etcdlite.rpc.auth import Auth
 from etcdlite.rpc.cluster import Cluster
@@ -28,13 +30,16 @@ from etcdlite.rpc.health import Health
 from etcdlite.rpc.kv import KV
 from etcdlite.rpc.lease import LeaseService
 from etcdlite.rpc.lock import Lock
-from etcdlite.rpc.maintenance import Maintenance
+from etcdlite.rpc.maintenance import API_VERSION, Maintenance
 from etcdlite.rpc.reflection import VERSIONS, Reflection
 from etcdlite.rpc.watch import WatchService
 from etcdlite.store.actor import StoreActor
 from etcdlite.store.compaction import parse_retention
 from etcdlite.store.export import Export
 from etcdlite.store.points import Reach, pass_by
+
+if TYPE_CHECKING:
+    from etcdlite.http.site import MonitoringSite
 
 
 class EtcdLite:
@@ -54,6 +59,9 @@ class EtcdLite:
         self._parts = Parts()
         self._listeners = listeners(config)
         self._urls: dict[str, Sequence[str]] = {}
+        self.metrics_urls: Sequence[str] = ()
+        """Where monitoring alone is served, ports filled in; complete once `ready`."""
+        check_metrics_urls(config)
         tokens = make_tokens(config.auth_token, config.auth_token_ttl, clock=clock)
         access = Access(self._parts, tokens, certificate_names=config.client_cert_auth)
         services: dict[str, object] = {
@@ -66,7 +74,7 @@ class EtcdLite:
             ),
             "etcdserverpb.Lease": LeaseService(self._parts, access, clock=clock),
             "etcdserverpb.Cluster": Cluster(self._parts, access, name=config.name, urls=self._advertised),
-            "etcdserverpb.Maintenance": Maintenance(self._parts, access),
+            "etcdserverpb.Maintenance": Maintenance(self._parts, access, clock=clock),
             "etcdserverpb.Auth": Auth(self._parts, access, tokens, Passwords(config.bcrypt_cost, clock=clock)),
         }
         services["v3lockpb.Lock"] = Lock(services)
@@ -75,13 +83,14 @@ class EtcdLite:
         for version in VERSIONS:
             services[f"grpc.reflection.{version}.ServerReflection"] = Reflection(version, lambda: services)
         self._services = services
-        if not self._listeners:
-            self._parts.serving.set()
+        self._bound()
 
     def spec(self) -> ChildSpec:
         """The whole tree."""
         children = [ChildSpec("core", self._core)]
         children += [ChildSpec(listener.name, partial(self._server, listener)) for listener in self._listeners]
+        if self._config.listen_metrics_urls:
+            children.append(ChildSpec("metrics", self._monitoring))
         return ChildSpec("etcdlite", lambda: Supervisor(children))
 
     def services(self) -> Mapping[str, object]:
@@ -113,14 +122,41 @@ class EtcdLite:
         )
 
     def _server(self, listener: Listener) -> Actor:
-        from machinery.rpc.server import GrpcServer  # imports grpc, which a store without a socket does not need
+        from etcdlite.http.protocol import HttpProtocol
+        from machinery.rpc.server import GrpcServer  # what a store without a socket does not need
 
         def bound(addresses: Sequence[str]) -> None:
             self._urls[listener.name] = [listener.url(address) for address in addresses]
-            if len(self._urls) == len(self._listeners):
-                self._parts.serving.set()
+            self._bound()
 
-        return GrpcServer(self._services, listener.addresses, credentials=listener.credentials(), bound=bound)
+        return GrpcServer(
+            self._services,
+            listener.addresses,
+            credentials=listener.credentials(),
+            bound=bound,
+            counts=self._parts.counts.calls,
+            foreign=partial(HttpProtocol, self._site()),
+        )
+
+    def _monitoring(self) -> Actor:
+        from etcdlite.http.listener import HttpListener
+
+        def bound(urls: Sequence[str]) -> None:
+            self.metrics_urls = urls
+            self._bound()
+
+        urls = self._config.listen_metrics_urls
+        return HttpListener(self._site(), urls, credentials=metrics_credentials(self._config), bound=bound)
+
+    def _site(self) -> MonitoringSite:
+        from etcdlite.http.site import MonitoringSite
+
+        return MonitoringSite(self._parts, API_VERSION, clock=self._clock)
+
+    def _bound(self) -> None:
+        """Everything serves once every listener is bound."""
+        if len(self._urls) == len(self._listeners) and len(self.metrics_urls) == len(self._config.listen_metrics_urls):
+            self._parts.serving.set()
 
     def _advertised(self) -> Sequence[str]:
         return self._config.advertise_client_urls or self.client_urls

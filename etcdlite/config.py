@@ -23,6 +23,18 @@ class Config:
     `services()` reaches the store."""
     advertise_client_urls: tuple[str, ...] = ()
     """What the member list tells clients; default: where it listens."""
+    listen_metrics_urls: tuple[str, ...] = ()
+    """More addresses for /metrics, /health, /livez, /readyz and /version, over HTTP alone: `http://HOST:PORT`, or
+    `https://HOST:PORT` with the certificate of the client URLs. The client URLs serve them as well."""
+    unsafe_no_fsync: bool = False
+    """Do not wait for the disk. A crash of the machine, not one of the process, may then lose what was acknowledged or
+    the whole file."""
+    log_level: Literal["debug", "info", "warn", "error", "panic", "fatal"] = "info"
+    """From which level on to log; `panic` and `fatal` say nothing short of the end."""
+    log_format: Literal["console", "json"] = "console"
+    """A line of text per record, or a JSON object as etcd writes them."""
+    log_outputs: tuple[str, ...] = ("default",)
+    """Where logs go: `stderr` (`default` as well), `stdout`, or files."""
     cert_file: str = ""
     """The server's certificate (PEM), for https. Read again when it changes."""
     key_file: str = ""
@@ -37,7 +49,8 @@ class Config:
     bcrypt_cost: int = 10
     """How much work a hash of a password is, 4 to 16: one more takes twice as long and twice the memory."""
     quota_backend_bytes: int = 2048 * MIB
-    """Size, in bytes, at which writes that grow the store are refused until the alarm is disarmed. 0: 2 GiB."""
+    """Size, in bytes, at which writes that grow the store are refused until the alarm is disarmed. 0: 2 GiB. Less: no
+    such limit."""
     max_request_bytes: int = 3 * MIB // 2
     """Largest write, in bytes."""
     max_txn_ops: int = 128

@@ -6,16 +6,21 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from etcdlite.errors import Unavailable
+from etcdlite.metrics.counts import Counts
 
 if TYPE_CHECKING:
     from actors import DynamicSupervisor
     from etcdlite.store.store import Store
+    from etcdlite.watch.stream import WatchStream
 
 
 class Parts:
     """The parts of one EtcdLite that outlive their actors' restarts."""
 
     def __init__(self) -> None:
+        self.counts = Counts()
+        self.watches: set[WatchStream] = set()
+        """The watch streams that are open."""
         self._store: Store | None = None
         self._streams: DynamicSupervisor | None = None
         self.open = asyncio.Event()

@@ -66,6 +66,11 @@ class HttpProtocol(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._ended = True
 
+    def close(self) -> None:
+        """End the connection."""
+        if self._transport is not None:
+            self._transport.close()
+
     def eof_received(self) -> bool:
         self._ended = True
         return self._busy  # whoever asked and sends no more still gets the answer

@@ -50,6 +50,7 @@ class Lessor(Actor):
                 self.log.warning("lease cannot be ended lease=%x error=%s", lease_id, error)
                 self._not_before = self.clock.monotonic() + RETRY_INTERVAL
                 break
+            self._parts.counts.leases_expired += 1
             self.log.info("lease expired lease=%x", lease_id)
         self._arm()
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from actors import Clock
 from etcdlite.auth.access import Access
 from etcdlite.errors import (
     BadLeaderTransferee,
@@ -20,6 +22,7 @@ from etcdlite.errors import (
     WrongDowngradeVersion,
 )
 from etcdlite.hashing import hash_store
+from etcdlite.metrics.histogram import Histogram
 from etcdlite.parts import Parts
 from etcdlite.rpc.header import RAFT_TERM
 from etcdlite.snapshots import unnamed
@@ -42,9 +45,10 @@ READ_BYTES = 1024 * 1024
 class Maintenance:
     """Alarms, sizes, hashes, snapshots."""
 
-    def __init__(self, parts: Parts, access: Access) -> None:
+    def __init__(self, parts: Parts, access: Access, *, clock: Clock) -> None:
         self._parts = parts
         self._access = access
+        self._clock = clock
 
     async def Alarm(self, request: Any, call: Call) -> Any:
         store = self._parts.store
@@ -82,14 +86,21 @@ class Maintenance:
     async def Defragment(self, request: Any, call: Call) -> Any:
         """Returns when all free space was given back. The store goes on serving, writers too."""
         self._access.root(call)
-        await self._parts.store.defragment()
+        counts = self._parts.counts
+        counts.defragmenting += 1
+        try:
+            with self._timed(counts.defragmentations):
+                await self._parts.store.defragment()
+        finally:
+            counts.defragmenting -= 1
         return pb.DefragmentResponse()
 
     async def Hash(self, request: Any, call: Call) -> Any:
         """Of the key space at the newest revision."""
         self._access.root(call)
         store = self._parts.store
-        found = await hash_store(store, store.state.visible)
+        with self._timed(self._parts.counts.hashes):
+            found = await hash_store(store, store.state.visible)
         return pb.HashResponse(header=store.header.message(found.revision), hash=found.hash)
 
     async def HashKV(self, request: Any, call: Call) -> Any:
@@ -101,7 +112,8 @@ class Maintenance:
             raise FutureRevision
         if request.revision and request.revision < store.state.compacted:
             raise Compacted
-        found = await hash_store(store, request.revision or newest)
+        with self._timed(self._parts.counts.revision_hashes):
+            found = await hash_store(store, request.revision or newest)
         return pb.HashKVResponse(
             header=store.header.message(newest),
             hash=found.hash,
@@ -114,7 +126,9 @@ class Maintenance:
         self._access.root(call)
         store = self._parts.store
         directory = store.path.parent if store.path is not None else None
-        with await unnamed(directory, store.snapshot) as file:
+        with self._timed(self._parts.counts.snapshots):
+            copy = await unnamed(directory, store.snapshot)
+        with copy as file:
             digest = hashlib.sha256()
             remaining = os.fstat(file.fileno()).st_size
             while piece := await asyncio.to_thread(file.read, READ_BYTES):
@@ -141,6 +155,12 @@ class Maintenance:
         if not re.fullmatch(r"\d+\.\d+(\.\d+([-+].+)?)?", request.version):
             raise WrongDowngradeVersion
         raise InvalidDowngradeTarget
+
+    @contextlib.contextmanager
+    def _timed(self, histogram: Histogram) -> Iterator[None]:
+        began = self._clock.monotonic()
+        yield
+        histogram.observe(self._clock.monotonic() - began)
 
     def _alarms(self, store: Store, kind: int) -> list[Any]:
         return [pb.AlarmMember(memberID=member, alarm=each) for each, member in store.alarms if kind in (0, each)]

@@ -38,8 +38,10 @@ class WatchService:
         )
         name = f"stream-{next(self._ids)}"
         await streams.start_child(ChildSpec(name, lambda: stream, restart=Restart.TEMPORARY))
+        self._parts.watches.add(stream)
         try:
             async for reply in stream.replies():
                 yield reply
         finally:
+            self._parts.watches.discard(stream)
             await streams.stop_child(name)

@@ -80,6 +80,11 @@ class WatchStream(Actor):
         self._ended = False
         self._error = RpcError(Unavailable.CODE, Unavailable.TEXT)
 
+    @property
+    def load(self) -> tuple[int, int, int]:
+        """(watches, those of them that catch up, events queued)."""
+        return len(self._watches), len(self._behind), sum(isinstance(each, Events) for each in self._queue)
+
     # ---- the actor: requests ----------------------------------------------------------------------------------
 
     async def setup(self) -> None:

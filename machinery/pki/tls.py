@@ -14,6 +14,7 @@ import contextlib
 import os
 import ssl
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -144,11 +145,14 @@ def channel_credentials(identity: Identity) -> Any:
     )
 
 
-def reloading_server_credentials(source: Source, *, require_client: bool = False) -> ssl.SSLContext:
+def reloading_server_credentials(
+    source: Source, *, require_client: bool = False, protocols: Sequence[str] = ("h2",)
+) -> ssl.SSLContext:
     """For gRPC servers: the source is read again for the first handshake after it changed.
 
-    require_client: demand a certificate signed by ``ca``; otherwise none is asked for. Raises TlsError."""
-    return _Reloading(source, require_client=require_client)
+    require_client: demand a certificate signed by ``ca``; otherwise none is asked for. protocols: what is spoken,
+    by the names of ALPN. Raises TlsError."""
+    return _Reloading(source, require_client=require_client, protocols=protocols)
 
 
 class _Reloading(ssl.SSLContext):
@@ -156,13 +160,15 @@ class _Reloading(ssl.SSLContext):
 
     _source: Source
     _require_client: bool
+    _protocols: Sequence[str]
     _seen: object
     _current: ssl.SSLContext
 
-    def __new__(cls, source: Source, *, require_client: bool) -> _Reloading:
+    def __new__(cls, source: Source, *, require_client: bool, protocols: Sequence[str]) -> _Reloading:
         self = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
         self._source = source
         self._require_client = require_client
+        self._protocols = protocols
         self._seen = source.version()
         self._current = self._made()
         return self
@@ -186,7 +192,7 @@ class _Reloading(ssl.SSLContext):
         context = server_context(certificate=identity.cert, key=identity.key, client_ca=authorities)
         if self._require_client:
             context.verify_mode = ssl.CERT_REQUIRED
-        context.set_alpn_protocols(["h2"])
+        context.set_alpn_protocols(self._protocols)
         return context
 
 

@@ -1,0 +1,1 @@
+"""Metrics under etcd's names: plain numbers where things happen, put into words when somebody asks."""
