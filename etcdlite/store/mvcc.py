@@ -86,8 +86,16 @@ class Mvcc:
             more = count > limit
             records = self.records.many(positions[:limit] if more else positions)
             return RangeResult(records, count, more=more, revision=newest, keys_only=query.keys_only)
+        if not query.order and not query.filtered:
+            positions = positions[: limit + 1]  # etcd: without an order, what is sorted are the first keys
         chosen = _arrange(query, self.records.many(positions))
         return RangeResult(chosen[:limit], count, more=len(chosen) > limit, revision=newest, keys_only=query.keys_only)
+
+    def check_revision_in_txn(self, revision: int, newest: int) -> int:
+        """The same where a transaction names it: a negative one counts as any other there. Raises the same."""
+        if revision < self.compacted:
+            raise Compacted
+        return self.check_revision(revision, newest)
 
     def check_revision(self, revision: int, newest: int) -> int:
         """The revision to read at. Raises Compacted, FutureRevision."""

@@ -93,8 +93,8 @@ def run(state: Mvcc, writing: Writing, request: Any) -> TxnResult:
 
     Raises LeaseNotFound, KeyNotFound, Compacted, FutureRevision and NotResident, each before anything changed."""
     path = _choose(writing, request)
-    if len(path[1]) != 1 or path[2][0] is not None:
-        # One operation alone refuses before it changes anything; of several, the last may be the one that does.
+    if len(path[1]) != 1 or path[2][0] is not None or path[1][0].HasField("request_range"):
+        # One write alone refuses before it changes anything; of several, the last may be the one that does.
         if not state.records.complete:
             writing.require(_touched(path))
         _check(state, writing, path)
@@ -187,7 +187,7 @@ def _check(state: Mvcc, writing: Writing, path: Path) -> None:
         if not op.HasField("request_range"):
             continue
         query = query_of(op.request_range)
-        revision = state.check_revision(query.revision, writing.seen)
+        revision = state.check_revision_in_txn(query.revision, writing.seen) if query.revision else writing.seen
         if revision != writing.seen and not query.count_only:
             writing.range(query)  # a read of history depends on nothing here: only its records must be in memory
 

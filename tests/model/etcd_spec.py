@@ -130,6 +130,9 @@ class Working:
             found = [kv for kv in found if kv.created >= r.min_create_revision]
         if r.max_create_revision:
             found = [kv for kv in found if kv.created <= r.max_create_revision]
+        bounded = r.min_mod_revision or r.max_mod_revision or r.min_create_revision or r.max_create_revision
+        if r.limit > 0 and not bounded and not r.sort_order:
+            found = found[: r.limit + 1]  # without an order, a target sorts only the keys that it lets in
         by = ("key", "version", "created", "mod", "value")[r.sort_target]
         found.sort(key=lambda kv: getattr(kv, by), reverse=r.sort_order == pb.RangeRequest.DESCEND)
         more = 0 < r.limit < len(found)
@@ -184,6 +187,8 @@ class Working:
             if c.target == pb.Compare.VALUE:
                 return False
             found = [KV(c.key, 0, 0, 0, b"", 0)]
+        if not (0 <= c.target <= 4 and 0 <= c.result <= 3):
+            return True  # etcd lets what it does not know hold
         actual = ("version", "created", "mod", "value", "lease")[c.target]
         wanted = getattr(c, ("version", "create_revision", "mod_revision", "value", "lease")[c.target])
         tests = (lambda a: a == wanted, lambda a: a > wanted, lambda a: a < wanted, lambda a: a != wanted)
@@ -200,7 +205,10 @@ class Working:
                     raise NO_LEASE
         for op in self.operations(path):
             if op.HasField("request_range"):
-                self.check(op.request_range.revision)
+                revision = op.request_range.revision
+                if revision and revision < self.spec.compacted:
+                    raise COMPACTED  # also a negative one
+                self.check(revision)
 
     def operations(self, path: Any) -> Iterator[Any]:
         _, ops, nested = path

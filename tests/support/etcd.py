@@ -130,6 +130,15 @@ def etcd_binary() -> str | None:
     return shutil.which(os.environ.get("ETCD") or "etcd")
 
 
+@functools.cache
+def etcd_version() -> tuple[int, ...]:
+    """The version of the etcd to compare with, as (3, 5, 21)."""
+    binary = etcd_binary()
+    assert binary is not None
+    told = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(part) for part in told.split()[2].split("."))
+
+
 class StoreProcess:
     """A server as a process of its own, on a data directory and ports that stay: it can be killed and started again."""
 
