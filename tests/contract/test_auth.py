@@ -566,23 +566,23 @@ async def test_maintenance_is_for_administrators(store: AuthClient) -> None:
 async def test_what_else_is_for_administrators_or_for_users(store: AuthClient) -> None:
     root, user = await limited(store)
     base = await root.revision()
-    activate = pb.AlarmRequest(action=pb.AlarmRequest.DEACTIVATE, alarm=1)
-    move = pb.MoveLeaderRequest(targetID=1)
-    for request in (
-        lambda client: client.compact(base),
-        lambda client: client.maintenance.Alarm(activate),
-        lambda client: client.auth.AuthStatus(pb.AuthStatusRequest()),
-    ):
-        assert await outcome(request(user)) == DENIED
-        assert await outcome(request(store)) == NO_NAME
-        assert await outcome(request(root)) == OK
-    assert await outcome(user.maintenance.MoveLeader(move)) == DENIED
-    for request in (
-        lambda client: client.maintenance.Alarm(pb.AlarmRequest()),
-        lambda client: client.cluster.MemberList(pb.MemberListRequest()),
-    ):
-        assert await outcome(request(user)) == OK
-        assert await outcome(request(store)) == NO_NAME
+    requests: dict[str, Callable[[AuthClient], Awaitable[Any]]] = {
+        "Compact": lambda client: client.compact(base),
+        "Alarm": lambda client: client.maintenance.Alarm(pb.AlarmRequest(action=pb.AlarmRequest.DEACTIVATE, alarm=1)),
+        "AuthStatus": lambda client: client.auth.AuthStatus(pb.AuthStatusRequest()),
+    }
+    for name, request in requests.items():
+        assert await outcome(request(user)) == DENIED, name
+        assert await outcome(request(store)) == NO_NAME, name
+        assert await outcome(request(root)) == OK, name
+    assert await outcome(user.maintenance.MoveLeader(pb.MoveLeaderRequest(targetID=1))) == DENIED
+    requests = {
+        "Alarm": lambda client: client.maintenance.Alarm(pb.AlarmRequest()),
+        "MemberList": lambda client: client.cluster.MemberList(pb.MemberListRequest()),
+    }
+    for name, request in requests.items():
+        assert await outcome(request(user)) == OK, name
+        assert await outcome(request(store)) == NO_NAME, name
     assert await outcome(store.maintenance.Status(pb.StatusRequest())) == NO_NAME
 
 

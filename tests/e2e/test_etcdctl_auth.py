@@ -1,0 +1,87 @@
+"""The real etcdctl sets up users and roles of `python -m etcdlite`, and works as them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_etcdctl import Etcdctl, watching
+from tests.support.etcd import start_etcdlite
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(
+        shutil.which("etcdctl") is None, reason="etcdctl is not installed (apt-get install etcd-client)"
+    ),
+]
+
+As = Callable[[str], Etcdctl]
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Iterator[As]:
+    """etcdctl as `NAME:PASSWORD`, or as nobody for ""."""
+    process, url = start_etcdlite("--data-dir", str(tmp_path / "data"), "--bcrypt-cost", "4")
+
+    def user(who: str) -> Etcdctl:
+        return Etcdctl(url, *([f"--user={who}"] if who else []))
+
+    yield user
+    process.terminate()
+    assert process.wait(20) == 0, "SIGTERM ends it in order"
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+def refused(ctl: Etcdctl, text: str, *arguments: str) -> None:
+    done = ctl.run(*arguments)
+    assert done.returncode != 0 and text in done.stderr, (done.stdout, done.stderr)
+
+
+def test_users_and_roles(user: As) -> None:
+    nobody, root, reader = user(""), user("root:pw"), user("reader:pw")
+    nobody("put", "app/one", "1")
+    nobody("put", "secret", "1")
+    refused(nobody, "root user does not exist", "auth", "enable")
+    assert "User root created" in nobody("user", "add", "root:pw")
+    assert "Role root is granted to user root" in nobody("user", "grant-role", "root", "root")
+    assert "Role app created" in nobody("role", "add", "app")
+    assert "Role app updated" in nobody("role", "grant-permission", "app", "read", "app/", "--prefix")
+    assert "User reader created" in nobody("user", "add", "reader", "--interactive=false", stdin="pw\n")
+    nobody("user", "grant-role", "reader", "app")
+    assert "Authentication Enabled" in nobody("auth", "enable")
+
+    refused(nobody, "user name is empty", "get", "app/one")
+    refused(user("reader:wrong"), "authentication failed, invalid user ID or password", "get", "app/one")
+    assert reader("get", "app/", "--prefix", "--print-value-only") == "1\n"
+    refused(reader, "permission denied", "get", "secret")
+    refused(reader, "permission denied", "put", "app/one", "2")
+    refused(reader, "permission denied", "user", "list")
+    assert reader("user", "get", "reader") == "User: reader\nRoles: app\n"
+    assert "[app/, app0) (prefix app/)" in reader("role", "get", "app")
+    with watching(reader, "app/one", "--rev=1") as line:
+        assert [line() for _ in range(3)] == ["PUT", "app/one", "1"]
+
+    assert root("user", "list").split() == ["reader", "root"]
+    assert root("role", "list").split() == ["app"]
+    root("role", "grant-permission", "app", "readwrite", "app/one")
+    assert reader("put", "app/one", "2") == "OK\n"
+    lease = reader("lease", "grant", "500").split()[1]
+    assert reader("put", "app/one", "3", f"--lease={lease}") == "OK\n"
+    assert "keepalived" in reader("lease", "keep-alive", "--once", lease)
+    refused(reader, "permission denied", "compaction", "2")
+    assert "Finished defragmenting" in root("defrag")
+    assert "Password updated" in root("user", "passwd", "reader", "--interactive=false", stdin="new\n")
+    refused(reader, "authentication failed", "get", "app/one")
+    assert user("reader:new")("get", "app/one", "--print-value-only") == "3\n"
+    root("role", "revoke-permission", "app", "app/", "--prefix")
+    refused(user("reader:new"), "permission denied", "get", "app/", "--prefix")
+    refused(root, "invalid auth management", "user", "delete", "root")
+    root("user", "revoke-role", "reader", "app")
+    root("role", "delete", "app")
+    assert "User reader deleted" in root("user", "delete", "reader")
+    assert "Authentication Disabled" in root("auth", "disable")
+    assert nobody("get", "secret", "--print-value-only") == "1\n"
