@@ -42,7 +42,12 @@ class GrpcChannel:
         keepalive: tuple[float, float] = (30.0, 10.0),
     ) -> None:
         silent, patience = (int(seconds * 1000) for seconds in keepalive)
-        options = [*OPTIONS, ("grpc.keepalive_time_ms", silent), ("grpc.keepalive_timeout_ms", patience)]
+        options = [
+            *OPTIONS,
+            ("grpc.keepalive_time_ms", silent),
+            ("grpc.keepalive_timeout_ms", patience),
+            ("grpc.http2.ping_timeout_ms", patience),  # else a minute, whatever the other says
+        ]
         if server_name:
             options.append(("grpc.ssl_target_name_override", server_name))
         self.target = target
