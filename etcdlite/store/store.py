@@ -32,7 +32,7 @@ from etcdlite.store.faults import FAILURES, fault_of
 from etcdlite.store.leases import Lease
 from etcdlite.store.log import Batch, Log, Size
 from etcdlite.store.mvcc import Mvcc, RangeQuery, Writing
-from etcdlite.store.points import pass_by
+from etcdlite.store.points import Point, Reach, pass_by
 from etcdlite.store.records import NotResident
 from etcdlite.watch.hub import Hub
 
@@ -73,9 +73,10 @@ class Store:
         self.leases_changed: Callable[[], None] = lambda: None
         self._file = file
         self._clock = clock
+        self.reach: Reach = file.reach if file is not None else pass_by
         self.hub = Hub(state, load=self.load)
         self.committer = Committer(file, self, clock=clock)
-        self.compactor = Compactor(state, self.committer, clock=clock, reach=file.reach if file else pass_by)
+        self.compactor = Compactor(state, self.committer, clock=clock, reach=self.reach)
         state.leases.reversible = self.committer.reversible
         self._entries = {(bucket, name): value for bucket, name, value in entries}
         self._absent: set[int] = set()
@@ -274,7 +275,9 @@ class Store:
         with self._clock.external("store snapshot"):
             if self._file is not None:
                 try:
+                    self.reach(Point.SNAPSHOT_COPIES)
                     await to_the_end(self._file.copy_to, path)
+                    self.reach(Point.SNAPSHOT_COPIED)
                 except FAILURES as error:
                     raise FileFault(f"etcdlite: snapshot: {error}") from error
             else:
