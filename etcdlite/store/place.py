@@ -16,6 +16,7 @@ import pathlib
 from typing import IO
 
 from etcdlite.errors import DatabaseError, Moved
+from etcdlite.holder import holder_of
 
 FILE = "store.db"
 MARK = "store.mark"
@@ -45,7 +46,7 @@ class Place:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise DatabaseError(f"{directory}: in use by another process; stop it first") from None
+                raise DatabaseError(f"{directory}: in use by {holder_of(directory / LOCK)}; stop it first") from None
             undo.pop_all()
             return cls(directory, lock)
 

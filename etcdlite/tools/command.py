@@ -1,0 +1,80 @@
+"""The command line of the tools: which there are, their flags, and how a failure is told.
+
+Exit codes: 0 done, 1 it could not be done, 2 the command line is wrong. A failure is one line on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import difflib
+import re
+import sqlite3
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from etcdlite.errors import DatabaseError
+from etcdlite.tools import check, compact, defrag, endpoint, restore, save, status, version
+from etcdlite.tools.failure import ToolError
+from machinery.rpc.api import Code, RpcError
+
+PROG = "python -m etcdlite"
+FAILED, USAGE = 1, 2
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        wrong = re.match(r"argument .*: invalid choice: '(.*?)' \(choose from (.*)\)$", message)
+        if wrong is not None:
+            known = re.findall(r"'(.*?)'", wrong[2])
+            close = difflib.get_close_matches(wrong[1], known, n=1)
+            message = f"unknown {wrong[1]!r}, " + (f"did you mean {close[0]}?" if close else f"use {', '.join(known)}")
+        self.exit(USAGE, f"etcdlite: {message}; try '{self.prog} --help'\n")
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command that the words name; returns the exit code."""
+    try:
+        arguments = parser().parse_args(words)
+        problem = arguments.check(arguments)
+        if problem:
+            _say(problem)
+            return USAGE
+        return int(asyncio.run(arguments.run(arguments)))
+    except SystemExit as ended:
+        return int(ended.code or 0) if not isinstance(ended.code, str) else FAILED
+    except RpcError as error:
+        where = f"{arguments.endpoints or endpoint.DEFAULT}: "
+        reason = error.message.rpartition(": ")[2] if error.code is Code.UNAVAILABLE else error.message
+        _say(f"{where}cannot be reached: {reason}" if reason != error.message else error.message)
+    except sqlite3.Error as error:
+        _say(f"SQLite: {error}")
+    except OSError as error:
+        _say(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+    except (ToolError, DatabaseError, ValueError) as error:
+        _say(str(error))
+    except KeyboardInterrupt:
+        _say("interrupted")
+    return FAILED
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of all commands."""
+    top = _Parser(prog=PROG, description="Without a command it serves a store: see --help.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    snapshots = commands.add_parser("snapshot", help="copies of a store").add_subparsers(
+        required=True, metavar="save|restore|status", parser_class=_Parser
+    )
+    save.add_to(snapshots)
+    restore.add_to(snapshots)
+    status.add_to(snapshots)
+    check.add_to(commands)
+    compact.add_to(commands)
+    defrag.add_to(commands)
+    version.add_to(commands)
+    return top
+
+
+def _say(text: str) -> None:
+    print(f"etcdlite: {' '.join(text.split())}", file=sys.stderr)
