@@ -144,13 +144,13 @@ async def test_its_controllers_and_scheduler_converge_while_the_store_is_killed(
     async with asyncio.timeout(120):
         while True:
             pods = json.loads(await done(kubectl, "get", "pods", "-l", "app=web", "-o", "json"))["items"]
-            if len(pods) == REPLICAS and all(pod["spec"].get("nodeName") for pod in pods):
+            sets = json.loads(await done(kubectl, "get", "rs", "-o", "json"))["items"]
+            bound = [pod for pod in pods if pod["spec"].get("nodeName")]
+            if len(bound) == REPLICAS and [each["status"]["replicas"] for each in sets] == [REPLICAS]:
                 break
             await asyncio.sleep(0.5)
-    assert len({pod["metadata"]["uid"] for pod in pods}) == REPLICAS
+    assert len(pods) == len({pod["metadata"]["uid"] for pod in pods}) == REPLICAS
     assert {pod["spec"]["nodeName"] for pod in pods} == {node["metadata"]["name"] for node in nodes}
-    (replica_set,) = json.loads(await done(kubectl, "get", "rs", "-o", "json"))["items"]
-    assert replica_set["status"]["replicas"] == REPLICAS
     await done(kubectl, "delete", "deployment", "web", "--wait=false")
     async with asyncio.timeout(120):
         while json.loads(await done(kubectl, "get", "rs", "-o", "json"))["items"]:  # noqa: ASYNC110
