@@ -24,6 +24,7 @@ from etcdlite.model import Change
 from etcdlite.store.faults import FAILURES, fault_of
 from etcdlite.store.log import Batch, Log, Size
 from etcdlite.store.points import Point
+from etcdlite.store.worker import Worker
 
 T = TypeVar("T")
 Undo = Callable[[], None]
@@ -147,12 +148,15 @@ class Committer:
     async def run(self) -> None:
         """Commit batch after batch, until cancelled. Raises what is no fault of the file; every waiting call then
         fails."""
+        if self._log is None:
+            return
+        worker = Worker("etcdlite-commit")
         try:
-            while self._log is not None:
+            while True:
                 if self._errands:
-                    await self._run_errand(self._log, *self._errands.popleft())
+                    await self._run_errand(worker, self._log, *self._errands.popleft())
                 elif self._pending.waiters:
-                    await self._commit(self._log)
+                    await self._commit(worker, self._log)
                 else:
                     self._wake = asyncio.get_running_loop().create_future()
                     await self._wake
@@ -165,10 +169,12 @@ class Committer:
                 if not waiter.done():
                     waiter.set_exception(Unavailable())
             raise
+        finally:
+            worker.close()
 
-    async def _run_errand(self, log: Log, work: Callable[[], Size], done: asyncio.Future[None]) -> None:
+    async def _run_errand(self, worker: Worker, log: Log, work: Callable[[], Size], done: asyncio.Future[None]) -> None:
         try:
-            self.size = await to_the_end(work)
+            self.size = await worker.do(work)
         except FAILURES as error:
             fault = fault_of(error, log.path)
             if not done.done():
@@ -182,12 +188,12 @@ class Committer:
         if not done.done():
             done.set_result(None)
 
-    async def _commit(self, log: Log) -> None:
+    async def _commit(self, worker: Worker, log: Log) -> None:
         batch, self._pending = self._pending, Pending()
         self._committing = batch
         try:
             with self._clock.external("store commit"):
-                self.size = await to_the_end(log.commit, batch)
+                self.size = await worker.do(log.commit, batch)
         except FAILURES as error:
             if fault_of(error, log.path) is None:
                 raise
