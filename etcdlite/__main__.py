@@ -1,97 +1,22 @@
-"""`python -m etcdlite`: serves one store alone, with etcd's flags where they mean something here; or runs a tool."""
+"""`python -m etcdlite`: serves one store alone; or runs a tool, when the first word is no flag."""
 
 from __future__ import annotations
 
-import dataclasses
-import pathlib
 import sys
 from collections.abc import Sequence
 
-from actors import Actor, ChildSpec, Supervisor, SystemClock
-from actors.runner import run
-from etcdlite import flags, logs
-from etcdlite.app import EtcdLite
-from etcdlite.config import Config
-from etcdlite.errors import DatabaseError
-from etcdlite.listen import check_free
-from etcdlite.store.log import check_usable
-from machinery.process.settings import HelpAsked, SettingsError
-
-DEFAULT_URL = "http://127.0.0.1:2379"
-USAGE_ERROR = 2
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until a signal; returns the exit code: 0 after an ordered end, 1 when it cannot run, 2 for bad flags.
-
-    A first word that is no flag names a tool."""
+    """Returns the exit code: 0 done, 1 it cannot be done, 2 the command line is wrong."""
     words = sys.argv[1:] if arguments is None else list(arguments)
+    # Each imports what it needs alone: a tool is done before a server's parts are loaded.
     if words and not words[0].startswith("-"):
         from etcdlite.tools import command
 
         return command.main(words)
-    try:
-        config = parse(words)
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    try:
-        app = EtcdLite(config, clock=SystemClock())
-        if config.data_dir is not None:
-            check_usable(config.data_dir)
-        check_free(config)
-        for file in (config.cert_file, config.key_file, config.trusted_ca_file):
-            if file:
-                pathlib.Path(file).read_bytes()
-        logs.setup(config)
-    except ValueError as error:
-        _say(str(error))
-        return USAGE_ERROR
-    except (DatabaseError, OSError) as error:
-        _say(str(error))
-        return 1
-    served = app.spec()
-    spec = ChildSpec("root", lambda: Supervisor([served, ChildSpec("announce", lambda: Announcer(app))]))
-    return run(spec, clock=SystemClock(), name="etcdlite")
+    from etcdlite import serve
 
-
-class Announcer(Actor):
-    """Says on standard output where the store is served, once it is: scripts wait for that line."""
-
-    def __init__(self, app: EtcdLite) -> None:
-        self._app = app
-
-    async def setup(self) -> None:
-        await self._app.ready()
-        print(f"etcdlite ready {' '.join(self._app.client_urls)}", flush=True)
-
-
-def parse(words: Sequence[str]) -> Config:
-    """Flags, environment and configuration file into settings; without URLs, etcd's own.
-
-    Says what is ignored. Raises SystemExit: 0 after --help and --version, 2 after telling all that is wrong."""
-    try:
-        parsed = flags.parse(words)
-    except HelpAsked:
-        print(flags.usage())
-        raise SystemExit(0) from None
-    except flags.VersionAsked:
-        from etcdlite.tools import version
-
-        print(version.text())
-        raise SystemExit(0) from None
-    except SettingsError as error:
-        for problem in error.problems:
-            _say(problem)
-        _say("try --help")
-        raise SystemExit(USAGE_ERROR) from None
-    if parsed.ignored:
-        _say("ignored, since it means nothing to one member: " + ", ".join(f"--{name}" for name in parsed.ignored))
-    config = parsed.config
-    return config if config.listen_client_urls else dataclasses.replace(config, listen_client_urls=(DEFAULT_URL,))
-
-
-def _say(text: str) -> None:
-    print(f"etcdlite: {text}", file=sys.stderr)
+    return serve.main(words)
 
 
 if __name__ == "__main__":

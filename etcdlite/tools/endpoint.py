@@ -9,12 +9,15 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from etcdlite.tools.failure import ToolError
 from machinery.rpc import Stub
-from machinery.rpc.grpc_channel import GrpcChannel
 from protos.pool import messages
+
+if TYPE_CHECKING:
+    from machinery.rpc.grpc_channel import GrpcChannel
 
 DEFAULT = "127.0.0.1:2379"
 
@@ -49,6 +52,8 @@ def _seconds(text: str) -> float:
 @contextlib.asynccontextmanager
 async def connected(arguments: argparse.Namespace) -> AsyncIterator[GrpcChannel]:
     """A channel to the endpoint. Raises ToolError, TlsError, RpcError."""
+    from machinery.rpc.grpc_channel import GrpcChannel
+
     endpoint = arguments.endpoints or DEFAULT
     if "," in endpoint:
         raise ToolError(f"--endpoints: one store at a time, not {endpoint}")

@@ -79,7 +79,7 @@ def opened(path: pathlib.Path) -> Iterator[sqlite3.Connection]:
         try:
             settings = dict(file.execute("SELECT name, value FROM setting"))
         except sqlite3.DatabaseError as error:
-            raise ToolError(f"{path}: no snapshot of a store: {error}") from None
+            raise ToolError(f"{path}: damaged, or no store's database: {error}") from None
         if settings.get("format", 0) not in range(1, FORMAT + 1):
             raise ToolError(f"{path}: of format {settings.get('format', 0)}; this version reads format {FORMAT}")
         yield file

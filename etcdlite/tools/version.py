@@ -8,11 +8,11 @@ import platform
 import sqlite3
 from typing import Any
 
-from etcdlite.rpc.maintenance import API_VERSION
-
 
 def text() -> str:
     """What `--version` prints, as etcd lays it out."""
+    from etcdlite.rpc.maintenance import API_VERSION
+
     try:
         own = importlib.metadata.version("pilothouse")
     except importlib.metadata.PackageNotFoundError:
