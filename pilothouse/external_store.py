@@ -56,6 +56,8 @@ async def examine(servers: EtcdServers, *, prefix: str, clock: Clock) -> Found:
         found = await EtcdClient(channel, clock, prefix=prefix).get(root_ca, timeout=QUORUM_SECONDS)
     except ApiError as error:
         cause = error.message.removeprefix("the store does not answer: ")
+        if "deadline" in cause.lower():
+            cause = f"nothing within {QUORUM_SECONDS:g} s"
         rest = "".join(f"; {url}: {why}" for url, why in silent.items())
         raise StoreUnreachable(f"{', '.join(live)}: no quorum answers: {cause}{rest}") from None
     finally:

@@ -30,6 +30,7 @@ LOOPBACK = "127.0.0.1"
 A_LITTLE = 1 << 20
 """Bytes; a store that has less can write nothing more."""
 BEGIN_ANEW = "Restore it from a copy, or begin anew in another directory."
+WARNING = "Warning:"
 NO_DATA_DIR = "With --data-dir the next start has the same authority and keys."
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -59,7 +60,7 @@ async def up(session: Session, flags: Parsed) -> int:
                 raise CliError(str(error)) from None
         await _check_kubeconfig(claim.name, flags, session.clock)
         print(f'Starting cluster "{claim.name}" ...', flush=True)
-        await foreground.detach(claim, ["up"], flags)
+        await foreground.detach(claim, ["up"], flags, say=_warn)
         record = find(claim.name)
         if record is None:
             raise CliError("the cluster ended right after it was ready", hint=f"Its log: {claim.log}")
@@ -67,6 +68,12 @@ async def up(session: Session, flags: Parsed) -> int:
         return 0
 
     return await foreground.refusing(run, InstanceError, OSError)
+
+
+def _warn(line: str) -> None:
+    """Of what a detached start says, only what may surprise."""
+    if line.startswith(WARNING):
+        print(line, flush=True)
 
 
 async def _run(
@@ -151,12 +158,12 @@ async def _examine(
     except (StoreUnreachable, TlsError) as error:
         raise CliError(f"--etcd-servers: {error}") from None
     for url, why in found.silent.items():
-        running.say(f"Warning: {url} does not answer: {why}. The others are used until it does.")
+        running.say(f"{WARNING} {url} does not answer: {why}. The others are used until it does.")
     if found.authority and found.authority.strip() != cluster.authority.strip():
         kept = "Start it with that one's --data-dir to keep them." if flags["data-dir"] else NO_DATA_DIR
         running.say(
-            "Warning: the cluster in this etcd was made with another authority. Its objects are all here; certificates "
-            f"and service account tokens that were given out before are not accepted. {kept}"
+            f"{WARNING} the cluster in this etcd was made with another authority. Its objects are all here; "
+            f"certificates and service account tokens that were given out before are not accepted. {kept}"
         )
 
 
