@@ -25,9 +25,11 @@ class Ranges:
                 self._ends.append(end)
 
     def cover(self, keys: KeyRange) -> bool:
-        """True when every key of `keys` lies inside. A range that ends before it starts is inside nothing."""
+        """True when every key of `keys` lies inside. Of a range that ends before it starts, the start decides, as in
+        etcd."""
+        end = keys.start + b"\0" if keys.empty else keys.end
         at = bisect.bisect_right(self._starts, keys.start) - 1
-        return at >= 0 and not keys.empty and _reaches(self._ends[at], keys.end)
+        return at >= 0 and _reaches(self._ends[at], end)
 
 
 def _reaches(end: bytes | None, point: bytes | None) -> bool:

@@ -6,21 +6,15 @@ before 3.5 answers otherwise, the test says so and is not run there: etcdlite fo
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actors import System, SystemClock
-from etcdlite.app import EtcdLite
-from etcdlite.config import Config
-from machinery.rpc import LocalChannel, RpcError
+from machinery.rpc import RpcError
 from machinery.rpc.grpc_channel import GrpcChannel
-from tests.support.auth import OK, READ, READWRITE, WRITE, AuthClient, authpb, outcome, wipe
+from tests.support.auth import OK, READ, READWRITE, WRITE, AuthClient, auth_etcd, auth_etcdlite, authpb, outcome, wipe
 from tests.support.etcd import EtcdProcess, etcd_binary, pb
 
 KINDS = ("memory", "file", "grpc", "etcd")
@@ -34,49 +28,18 @@ BAD_MANAGEMENT = ("INVALID_ARGUMENT", "etcdserver: invalid auth management")
 AUTH_FAILED = ("INVALID_ARGUMENT", "etcdserver: authentication failed, invalid user ID or password")
 
 
-class EtcdWithCheapPasswords(EtcdProcess):
-    def command(self) -> list[str]:
-        return [*super().command(), "--bcrypt-cost", "4"]
-
-
 @pytest.fixture(scope="module")
 def own_etcd() -> Iterator[EtcdProcess]:
     if etcd_binary() is None:
         pytest.skip("etcd is not installed (apt-get install etcd-server)")
-    directory = Path(tempfile.mkdtemp(prefix="etcd-auth-"))
-    process = EtcdWithCheapPasswords(directory)
-    try:
-        process.start()
+    with auth_etcd() as process:
         yield process
-    finally:
-        process.kill()
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-@contextlib.asynccontextmanager
-async def etcdlite(kind: str, directory: Path) -> AsyncIterator[AuthClient]:
-    config = Config(
-        data_dir=None if kind == "memory" else str(directory),
-        listen_client_urls=("http://127.0.0.1:0",) if kind == "grpc" else (),
-        cache_bytes=0 if kind == "file" else 1 << 20,
-        bcrypt_cost=4,
-    )
-    clock = SystemClock()
-    app = EtcdLite(config, clock=clock)
-    async with System(app.spec(), clock=clock):
-        await app.ready()
-        on_socket = kind == "grpc"
-        channel = GrpcChannel(app.client_urls[0].removeprefix("http://")) if on_socket else LocalChannel(app.services())
-        try:
-            yield AuthClient(channel)
-        finally:
-            await channel.close()
 
 
 @pytest.fixture(params=KINDS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AuthClient]:
     if request.param != "etcd":
-        async with etcdlite(request.param, tmp_path) as client:
+        async with auth_etcdlite(request.param, tmp_path) as client:
             yield client
         return
     process: EtcdProcess = request.getfixturevalue("own_etcd")

@@ -20,7 +20,7 @@ from machinery.rpc.grpc_channel import GrpcChannel
 from tests.support.auth import AuthClient, auth_etcd, auth_etcdlite, authpb, wipe
 from tests.support.etcd import EtcdProcess, etcd_binary, op, pb
 
-EXAMPLES = int(os.environ.get("AUTH_HISTORIES", "25"))
+EXAMPLES = int(os.environ.get("AUTH_HISTORIES", "20"))
 
 users = st.sampled_from(["root", "u", "v"])
 roles = st.sampled_from(["root", "r", "s"])

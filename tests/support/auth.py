@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Mapping
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from machinery.rpc import Channel, RpcError, Stub
+from actors import System, SystemClock
+from etcdlite.app import EtcdLite
+from etcdlite.config import Config
+from machinery.rpc import Channel, LocalChannel, RpcError, Stub
+from machinery.rpc.grpc_channel import GrpcChannel
 from protos.pool import Method, messages
-from tests.support.etcd import EtcdClient, pb
+from tests.support.etcd import EtcdClient, EtcdProcess, pb
 
 authpb = messages("authpb")
 READ, WRITE, READWRITE = range(3)
@@ -124,3 +131,44 @@ async def wipe(client: AuthClient, password: str = "root-secret") -> None:
     for lease in (await client.leases.LeaseLeases(pb.LeaseLeasesRequest())).leases:
         await client.leases.LeaseRevoke(pb.LeaseRevokeRequest(ID=lease.ID))
     await client.delete(b"\0", b"\0")
+
+
+class EtcdWithCheapPasswords(EtcdProcess):
+    """Hashes of passwords take a millisecond instead of fifty."""
+
+    def command(self) -> list[str]:
+        return [*super().command(), "--bcrypt-cost", "4"]
+
+
+@contextlib.contextmanager
+def auth_etcd() -> Iterator[EtcdProcess]:
+    """A real etcd for tests that turn its authentication on."""
+    directory = Path(tempfile.mkdtemp(prefix="etcd-auth-"))
+    process = EtcdWithCheapPasswords(directory)
+    try:
+        process.start()
+        yield process
+    finally:
+        process.kill()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.asynccontextmanager
+async def auth_etcdlite(kind: str, directory: Path) -> AsyncIterator[AuthClient]:
+    """etcdlite in `memory`, on a `file` without a cache, or over `grpc`."""
+    config = Config(
+        data_dir=None if kind == "memory" else str(directory),
+        listen_client_urls=("http://127.0.0.1:0",) if kind == "grpc" else (),
+        cache_bytes=0 if kind == "file" else 1 << 20,
+        bcrypt_cost=4,
+    )
+    clock = SystemClock()
+    app = EtcdLite(config, clock=clock)
+    async with System(app.spec(), clock=clock):
+        await app.ready()
+        on_socket = kind == "grpc"
+        channel = GrpcChannel(app.client_urls[0].removeprefix("http://")) if on_socket else LocalChannel(app.services())
+        try:
+            yield AuthClient(channel)
+        finally:
+            await channel.close()
