@@ -275,7 +275,7 @@ def two_swaps(operations: list[Operation], events: list[Event]) -> Iterator[tupl
 def test_the_rule_of_revisions_sees(spoil: Spoil) -> None:
     spoilt = 0
     for seed in range(40):
-        for operations, events in spoil(*simulated(seed, pace=0.5)):
+        for operations, events in spoil(*simulated(seed, unanswered=0.02, pace=0.5)):
             spoilt += 1
             with pytest.raises(Violation):
                 check_revisions(operations, events)
