@@ -13,7 +13,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from etcdlite.errors import ClientSideError
+from etcdlite.errors import ClientSideError, Compacted
+from machinery.rpc import LocalChannel, Stub
 from machinery.rpc.api import Call, RpcError
 from protos.pool import messages
 
@@ -29,8 +30,9 @@ class StoreClient:
     Refusals become UNKNOWN with their text, as etcd's lock and election services give them."""
 
     def __init__(self, services: Mapping[str, object], call: Call) -> None:
-        self._services: Mapping[str, Any] = services
-        self._call = call
+        self._channel = LocalChannel(services, peer=call.peer)
+        self._kv = Stub(self._channel, "etcdserverpb.KV")
+        self._metadata = call.metadata
 
     async def lease(self, lease_id: int) -> int:
         """The lease to hold a place with; 0: a new one."""
@@ -38,7 +40,7 @@ class StoreClient:
             return lease_id
         request = pb.LeaseGrantRequest(TTL=DEFAULT_TTL)
         try:
-            reply = await self._services["etcdserverpb.Lease"].LeaseGrant(request, self._call)
+            reply = await Stub(self._channel, "etcdserverpb.Lease").LeaseGrant(request, metadata=self._metadata)
         except RpcError as error:
             raise ClientSideError(error.message) from error
         return int(reply.ID)
@@ -60,26 +62,24 @@ class StoreClient:
 
     async def _ask(self, name: str, request: Any) -> Any:
         try:
-            return await getattr(self._services["etcdserverpb.KV"], name)(request, self._call)
+            return await getattr(self._kv, name)(request, metadata=self._metadata)
         except RpcError as error:
             raise ClientSideError(error.message) from error
 
     async def watch(self, key: bytes, revision: int, *, range_end: bytes = b"") -> AsyncGenerator[Any, None]:
         """WatchResponses with events, from a revision on. Ends when the store cancels the watch."""
         create = pb.WatchCreateRequest(key=key, range_end=range_end, start_revision=revision)
-        replies = self._services["etcdserverpb.Watch"].Watch(_once(pb.WatchRequest(create_request=create)), self._call)
-        try:
-            async for reply in replies:
-                if reply.canceled:
-                    raise ClientSideError(
-                        reply.cancel_reason or "etcdserver: mvcc: required revision has been compacted"
-                    )
-                if reply.events:
-                    yield reply
-        except RpcError as error:
-            raise ClientSideError(error.message) from error
-        finally:
-            await replies.aclose()
+        requests = _once(pb.WatchRequest(create_request=create))
+        replies = Stub(self._channel, "etcdserverpb.Watch").Watch(requests, metadata=self._metadata)
+        async with aclosing(replies):
+            try:
+                async for reply in replies:
+                    if reply.canceled:
+                        raise ClientSideError(reply.cancel_reason or Compacted.TEXT)
+                    if reply.events:
+                        yield reply
+            except RpcError as error:
+                raise ClientSideError(error.message) from error
 
     async def puts(self, key: bytes, revision: int) -> AsyncGenerator[tuple[Any, Any], None]:
         """The header and KeyValue of each put of a key, from a revision on, until the key is deleted."""
