@@ -21,12 +21,17 @@ def _members(value: str) -> str | None:
 
 
 def _off(why: str) -> Verdict:
-    """Only as it is without the flag."""
-    return lambda value: None if value.lower() in ("", "false", "0", "off", "f") else why
+    """A switch that must stay off."""
+    return lambda value: None if value.lower() in ("", "false", "0", "f") else why
 
 
-_DISCOVERY = _off("there are no members to discover; use etcd for a cluster")
-_V2 = _off("the v2 API is not served")
+def _only(allowed: str, why: str) -> Verdict:
+    """Nothing, or the one value that comes to the same."""
+    return lambda value: None if value in ("", allowed) else why
+
+
+_DISCOVERY = _only("", "there are no members to discover; use etcd for a cluster")
+_V2 = "the v2 API is not served"
 
 BOOLEANS: Mapping[str, Verdict] = {
     "initial-election-tick-advance": _never,
@@ -35,7 +40,7 @@ BOOLEANS: Mapping[str, Verdict] = {
     "socket-reuse-address": _never,
     "strict-reconfig-check": _never,
     "pre-vote": _never,
-    "enable-v2": _V2,
+    "enable-v2": _off(_V2),
     "auto-tls": _off("make a certificate and give it with --cert-file and --key-file"),
     "peer-client-cert-auth": _never,
     "peer-auto-tls": _never,
@@ -90,8 +95,8 @@ VALUES: Mapping[str, Verdict] = {
     "v2-deprecation": _never,
     "client-cert-file": _never,
     "client-key-file": _never,
-    "client-crl-file": _off("lists of revoked certificates are not read"),
-    "client-cert-allowed-hostname": _off("names in clients' certificates are not checked; use roles"),
+    "client-crl-file": _only("", "lists of revoked certificates are not read"),
+    "client-cert-allowed-hostname": _only("", "names in clients' certificates are not checked; use roles"),
     "peer-cert-file": _never,
     "peer-key-file": _never,
     "peer-trusted-ca-file": _never,
@@ -101,20 +106,20 @@ VALUES: Mapping[str, Verdict] = {
     "peer-client-key-file": _never,
     "peer-crl-file": _never,
     "self-signed-cert-validity": _never,
-    "cipher-suites": _off("the cipher suites are those of OpenSSL's configuration"),
+    "cipher-suites": _only("", "the cipher suites are those of OpenSSL's configuration"),
     "cors": _never,
     "host-whitelist": _never,
-    "tls-min-version": lambda value: None if value in ("", "TLS1.2") else "TLS 1.2 and 1.3 are served",
-    "tls-max-version": lambda value: None if value in ("", "TLS1.3") else "TLS 1.2 and 1.3 are served",
-    "metrics": lambda value: None if value in ("", "basic") else "only 'basic' metrics are served",
-    "logger": lambda value: None if value in ("", "zap") else "only etcd's newer logs are written",
+    "tls-min-version": _only("TLS1.2", "TLS 1.2 and 1.3 are served"),
+    "tls-max-version": _only("TLS1.3", "TLS 1.2 and 1.3 are served"),
+    "metrics": _only("basic", "only 'basic' metrics are served"),
+    "logger": _only("zap", "only etcd's newer logs are written"),
     "log-package-levels": _never,
     "log-rotation-config-json": _never,
     "experimental-distributed-tracing-address": _never,
     "experimental-distributed-tracing-service-name": _never,
     "experimental-distributed-tracing-instance-id": _never,
     "experimental-distributed-tracing-sampling-rate": _never,
-    "proxy": _V2,
+    "proxy": _only("off", _V2),
     "proxy-failure-wait": _never,
     "proxy-refresh-interval": _never,
     "proxy-dial-timeout": _never,
@@ -124,7 +129,7 @@ VALUES: Mapping[str, Verdict] = {
     "corrupt-check-time": _never,
     "experimental-compact-hash-check-time": _never,
     "compact-hash-check-time": _never,
-    "experimental-enable-v2v3": _V2,
+    "experimental-enable-v2v3": _only("", _V2),
     "experimental-compaction-batch-limit": _never,
     "compaction-batch-limit": _never,
     "experimental-compaction-sleep-interval": _never,

@@ -111,14 +111,14 @@ commands:
 """
 
 
-def _own() -> dict[str, Any]:
+def own() -> dict[str, Any]:
     """Our settings by flag."""
     return {field.metadata.get("flag") or field.name.replace("_", "-"): field for field in dataclasses.fields(Config)}
 
 
-_OWN = frozenset(_own())
-_LISTS = frozenset(name for name, field in _own().items() if str(field.type).startswith("tuple"))
-_SWITCHES = frozenset(name for name, field in _own().items() if field.type == "bool") | frozenset(BOOLEANS)
+_OWN = frozenset(own())
+_LISTS = frozenset(name for name, field in own().items() if str(field.type).startswith("tuple"))
+_SWITCHES = frozenset(name for name, field in own().items() if field.type == "bool") | frozenset(BOOLEANS)
 
 
 def _read_flags(arguments: Sequence[str], problems: list[str]) -> Iterator[tuple[str, _Given]]:
