@@ -33,8 +33,8 @@ def revision_of(position: int) -> int:
 
 def varint(number: int) -> bytes:
     """Protobuf's base-128 form of an int64; a negative one takes ten bytes."""
-    if 0 <= number < 128:
-        return _SMALL[number]
+    if 0 <= number < 16384:
+        return _SMALL[number] if number < 128 else bytes((number & 127 | 128, number >> 7))
     number &= 0xFFFFFFFFFFFFFFFF
     out = bytearray()
     while number > 127:

@@ -58,7 +58,8 @@ class LocalChannel:
         replies = handler(request, Call(peer=self._peer, metadata=metadata or {}))
         try:
             if not method.server_streaming:
-                yield await replies
+                reply = await replies
+                yield reply.message() if type(reply) is Encoded else reply
                 return
             async for reply in replies:
                 yield reply.message() if type(reply) is Encoded else reply
