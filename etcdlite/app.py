@@ -19,7 +19,7 @@ from actors import Actor, ChildSpec, Clock, DynamicSupervisor, Strategy, Supervi
 from etcdlite.auth.access import Access
 from etcdlite.auth.jwt import make_tokens
 from etcdlite.auth.passwords import Passwords
-from etcdlite.config import Config
+from etcdlite.config import MESSAGE_OVERHEAD, Config
 from etcdlite.lease.lessor import Lessor
 from etcdlite.listen import Listener, check_metrics_urls, listeners, metrics_credentials
 from etcdlite.parts import Parts
@@ -136,6 +136,7 @@ class EtcdLite:
             bound=bound,
             counts=self._parts.counts.calls,
             foreign=partial(HttpProtocol, self._site()),
+            max_message=self._config.max_request_bytes + MESSAGE_OVERHEAD,
         )
 
     def _monitoring(self) -> Actor:

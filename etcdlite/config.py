@@ -8,6 +8,8 @@ from typing import Literal
 from machinery.process.settings import setting
 
 MIB = 1024 * 1024
+MESSAGE_OVERHEAD = 512 * 1024
+"""Bytes over the largest write that a message may have, and at which responses to watches are split; as in etcd."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,10 @@ from typing import Any
 
 from actors import ChildSpec, Restart
 from etcdlite.auth.access import Access
+from etcdlite.config import MESSAGE_OVERHEAD
 from etcdlite.parts import Parts
 from etcdlite.watch.stream import WatchStream
 from machinery.rpc.api import Call
-
-FRAGMENT_OVERHEAD = 512 * 1024
-"""Bytes over the request limit at which responses are split, as in etcd."""
 
 
 class WatchService:
@@ -22,7 +20,7 @@ class WatchService:
     def __init__(self, parts: Parts, access: Access, *, max_bytes: int, progress_interval: float) -> None:
         self._parts = parts
         self._access = access
-        self._fragment_bytes = max_bytes + FRAGMENT_OVERHEAD
+        self._fragment_bytes = max_bytes + MESSAGE_OVERHEAD
         self._progress_interval = progress_interval
         self._ids = itertools.count(1)
 

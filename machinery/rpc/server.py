@@ -43,6 +43,7 @@ class GrpcServer(Supervisor):
     counts: by path, what is counted of each method; filled in, and kept over a restart by who holds it.
     foreign: makes the protocol for clients that speak another one than HTTP/2, from a function that runs a coroutine
     as a task; None turns them away.
+    max_message: bytes of the largest message that a client may send.
     grace: seconds that calls in flight get when the server stops; streams end at once.
     Its start raises OSError, naming the address, for one that cannot be listened on.
     """
@@ -56,6 +57,7 @@ class GrpcServer(Supervisor):
         bound: Callable[[Sequence[str]], None] = lambda addresses: None,
         counts: dict[str, CallCounts] | None = None,
         foreign: Callable[[Start], asyncio.Protocol] | None = None,
+        max_message: int = MAX_MESSAGE_BYTES,
         grace: float = 0.5,
     ) -> None:
         counted = {} if counts is None else counts
@@ -81,6 +83,7 @@ class GrpcServer(Supervisor):
                 credentials=credentials,
                 bound=bound,
                 foreign=foreign,
+                max_message=max_message,
                 grace=grace,
             )
 
@@ -108,6 +111,7 @@ class _Listener(Actor):
         credentials: ssl.SSLContext | None,
         bound: Callable[[Sequence[str]], None],
         foreign: Callable[[Start], asyncio.Protocol] | None,
+        max_message: int,
         grace: float,
     ) -> None:
         self._handlers = handlers
@@ -116,6 +120,7 @@ class _Listener(Actor):
         self._credentials = credentials
         self._bound = bound
         self._foreign = foreign
+        self._max_message = max_message
         self._grace = grace
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
@@ -178,7 +183,7 @@ class _Listener(Actor):
             self._handlers,
             self._start,
             self._connections.discard,
-            max_message=MAX_MESSAGE_BYTES,
+            max_message=self._max_message,
             foreign=None if self._foreign is None else partial(self._foreign, self._start),
         )
 
