@@ -29,6 +29,18 @@ QUORUM_SECONDS = 10.0
 """How long a majority may take to agree: an election and etcd's own time for a request."""
 
 
+_SIGNS = (
+    ("errors resolving ", "its host is not known"),
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not of an authority in --etcd-cafile"),
+    ("TSI_DATA_CORRUPTED", "it does not accept the certificate of --etcd-certfile, or wants one"),
+    ("Hostname Verification", "its certificate is not for this host"),
+    ("WRONG_VERSION_NUMBER", "it speaks no TLS"),
+    ("Socket closed", "it ends the connection; is it http:// or https://?"),
+    ("Connection reset", "it ends the connection; is it http:// or https://?"),
+)
+"""What gRPC says, and what that means here."""
+
+
 class StoreUnreachable(Exception):
     """The text names the endpoints and the cause."""
 
@@ -81,11 +93,11 @@ def cause_of(error: RpcError) -> str:
     """Why a call failed, in a few words."""
     if error.code is Code.DEADLINE_EXCEEDED:
         return f"it does not answer within {MEMBER_SECONDS:g} s"
-    if error.message.startswith("errors resolving "):
-        return "its host is not known"
-    reason = error.message.rpartition("OPENSSL_internal:")[2] if "OPENSSL_internal" in error.message else ""
-    reason = reason or error.message.rpartition(": ")[2] or error.code.name
-    return reason[:1].lower() + reason[1:] if reason[1:2].islower() else reason
+    for sign, meaning in _SIGNS:
+        if sign in error.message:
+            return meaning
+    reason = error.message.rpartition(": ")[2] or error.code.name
+    return reason[:1].lower() + reason[1:]
 
 
 def _authority(value: bytes) -> str:
