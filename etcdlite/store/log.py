@@ -40,6 +40,7 @@ _PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA wal_autocheckpoint=4000",
     "PRAGMA temp_store=MEMORY",
+    "PRAGMA secure_delete=OFF",  # where it is built in, deleting would write every page that it frees, full of zeros
 )
 _TABLES = """
 CREATE TABLE IF NOT EXISTS log(
@@ -216,7 +217,8 @@ class Log:
         self._unseen += sum(change.record.size for change in batch.changes)
         if batch.forgotten or self._unseen > UNSEEN_BYTES or not self._size.room:
             self._unseen = 0
-            self._size = self.size()
+            with contextlib.suppress(sqlite3.Error):  # it is committed: nothing may say otherwise now
+                self._size = self.size()
         return self._size
 
     def _write(self, batch: Batch, silent: int) -> None:
@@ -254,7 +256,7 @@ class Log:
         (page,) = self._writer.execute("PRAGMA page_size").fetchone()
         (pages,) = self._writer.execute("PRAGMA page_count").fetchone()
         (free,) = self._writer.execute("PRAGMA freelist_count").fetchone()
-        return Size(pages * page, (pages - free) * page, self._place is None or self._place.room)
+        return Size(pages * page, (pages - free) * page, self._place is None or self._place.room(pages * page))
 
     def defragment(self) -> Size:
         """Give some free pages back to the file system; all of them once the size says that none is left."""

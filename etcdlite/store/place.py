@@ -68,12 +68,17 @@ class Place:
                 raise DatabaseError(f"{self.file}: {state}, although {trace.name} shows that it was in use; {_RESTORE}")
         return True
 
-    @property
-    def room(self) -> bool:
-        """False when the disk is so full that what makes room, a deletion or a compaction, would soon fail as well."""
-        disk = os.statvfs(self.file.parent)
-        size = disk.f_blocks * disk.f_frsize
-        return size == 0 or disk.f_bavail * disk.f_frsize > min(RESERVE, size // 8)
+    def room(self, size: int) -> bool:
+        """False when the disk is so full that what makes room, a deletion or a compaction, would soon fail as well.
+
+        size: bytes of the file once the write-ahead log is in it; the disk must have them, too."""
+        try:
+            disk = os.statvfs(self.file.parent)
+            owed = size - os.stat(self.file).st_size
+        except OSError:
+            return True  # a disk that does not tell refuses by itself
+        whole = disk.f_blocks * disk.f_frsize
+        return whole == 0 or disk.f_bavail * disk.f_frsize - owed > min(RESERVE, whole // 8)
 
     # ---- the same files ---------------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ import time
 
 from actors import ChildSpec, Supervisor, SystemClock
 from actors.runner import run
-from etcdlite.serve import Announcer, parse
 from etcdlite.app import EtcdLite
+from etcdlite.serve import Announcer, parse
 from etcdlite.store.points import Point
 
 DAWDLE = 0.03
