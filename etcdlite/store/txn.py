@@ -137,7 +137,7 @@ def _matches(compare: Any, record: Record | None) -> bool:
     elif target == _LEASE:
         actual, expected = (record.lease if record else 0), compare.lease
     else:
-        return True
+        actual = expected = 0  # what etcd does not know compares as equal
     result = compare.result
     if result == _EQUAL:
         return bool(actual == expected)

@@ -123,8 +123,9 @@ def compares(rev: Revision) -> Iterator[Any]:
                 yield txn(compare=[C(key=key, target=C.LEASE, result=result, lease=lease)])
     yield txn(compare=[C(key=b"empty", target=C.VALUE)])
     yield txn(compare=[C(key=b"f", target=C.VERSION, mod_revision=3)])
-    yield txn(compare=[C(key=b"f", target=9, version=1)])
-    yield txn(compare=[C(key=b"f", result=9, version=1)])
+    for target, result in ((9, 0), (9, 1), (9, 2), (9, 3), (9, 9), (-1, 3), (C.VERSION, 9), (C.VALUE, -1)):
+        yield txn(compare=[C(key=b"f", target=target, result=result, version=1)])
+        yield txn(compare=[C(key=b"none", target=target, result=result, version=1)])
     yield txn(R(key=b"a"), compare=[C(key=b"f", version=3), C(key=b"a", version=9)], failure=[R(key=b"b")])
 
 

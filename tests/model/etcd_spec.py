@@ -187,8 +187,10 @@ class Working:
             if c.target == pb.Compare.VALUE:
                 return False
             found = [KV(c.key, 0, 0, 0, b"", 0)]
-        if not (0 <= c.target <= 4 and 0 <= c.result <= 3):
-            return True  # etcd lets what it does not know hold
+        if not 0 <= c.result <= 3:
+            return True  # etcd lets a comparison hold that it does not know
+        if not 0 <= c.target <= 4:
+            return c.result == pb.Compare.EQUAL  # and what it does not know of a key compares as equal
         actual = ("version", "created", "mod", "value", "lease")[c.target]
         wanted = getattr(c, ("version", "create_revision", "mod_revision", "value", "lease")[c.target])
         tests = (lambda a: a == wanted, lambda a: a > wanted, lambda a: a < wanted, lambda a: a != wanted)
