@@ -185,6 +185,10 @@ def _settings(flags: Parsed) -> InitSettings:
         etcd_port=flags["etcd-port"],
         units_port=flags["units-port"],
         etcd_servers=flags["etcd-servers"],
+        etcd_cafile=_absolute(flags["etcd-cafile"]),
+        etcd_certfile=_absolute(flags["etcd-certfile"]),
+        etcd_keyfile=_absolute(flags["etcd-keyfile"]),
+        etcd_prefix=flags["etcd-prefix"],
         service_cidr=flags["service-cidr"],
         pod_network_cidr=flags["pod-network-cidr"],
         cert_names=tuple(flags["apiserver-cert-extra-sans"]),
@@ -192,6 +196,11 @@ def _settings(flags: Parsed) -> InitSettings:
         token=flags["token"],
         token_ttl=flags["token-ttl"],
     )
+
+
+def _absolute(path: str) -> str:
+    """A path that the components find from wherever they run."""
+    return str(pathlib.Path(path).absolute()) if path else ""
 
 
 _FLAGS = (
@@ -205,7 +214,11 @@ _FLAGS = (
     Flag("grpc-token-port", "Port of the gRPC API for clients with a token", kind=Kind.INT, default=6445),
     Flag("etcd-port", "Port of the store", kind=Kind.INT, default=2379),
     Flag("units-port", "Port where the controllers' units are steered", kind=Kind.INT, default=10257),
-    Flag("etcd-servers", "URLs of an etcd cluster to use in place of our own store"),
+    Flag("etcd-servers", "URLs of an etcd cluster to use in place of our own store, comma-separated"),
+    Flag("etcd-cafile", "Authority of its certificates"),
+    Flag("etcd-certfile", "Certificate to show to it"),
+    Flag("etcd-keyfile", "The certificate's private key"),
+    Flag("etcd-prefix", "What the cluster's keys begin with in it", default="/registry"),
     Flag("service-cidr", "Addresses of services", default="10.96.0.0/16"),
     Flag("pod-network-cidr", "Addresses of pods", default="10.244.0.0/16"),
     Flag("token", "The bootstrap token to create; else one is made"),

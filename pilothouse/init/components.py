@@ -55,7 +55,11 @@ def configurations(settings: InitSettings) -> Mapping[str, Mapping[str, Any]]:
         "service-cluster-ip-range": settings.service_cidr,
         "etcd-servers": settings.etcd_servers or f"https://127.0.0.1:{settings.etcd_port}",
     }
-    if not settings.etcd_servers:
+    if settings.etcd_servers:
+        apiserver["etcd-prefix"] = settings.etcd_prefix
+        files = {"cafile": settings.etcd_cafile, "certfile": settings.etcd_certfile, "keyfile": settings.etcd_keyfile}
+        apiserver |= {f"etcd-{name}": path for name, path in files.items() if path}
+    else:
         apiserver |= {
             "etcd-cafile": str(pki / "etcd" / "ca.crt"),
             "etcd-certfile": str(pki / "apiserver-etcd-client.crt"),

@@ -44,6 +44,9 @@ _SETTINGS = (
 )
 
 
+ETCD_FLAGS = ("etcd-cafile", "etcd-certfile", "etcd-keyfile", "etcd-prefix")
+
+
 def settle(settings: InitSettings, *, given: Collection[str]) -> InitSettings:
     """The settings with what is in the component configuration and in `admin.conf` already.
 
@@ -62,13 +65,17 @@ def settle(settings: InitSettings, *, given: Collection[str]) -> InitSettings:
             raise InitError(f"{path}: {setting.key}: {said!r} cannot be understood") from None
         wanted = getattr(settings, setting.field)
         if setting.flag in given and wanted != value:
-            raise InitError(
-                f"--{setting.flag}={wanted} does not fit {path}, which says {setting.key}: {said}. "
-                "Leave the flag out, edit the file, or choose another --config-dir and --data-dir"
-            )
+            raise _contradiction(setting.flag, wanted, path, f"{setting.key}: {said}")
         found[setting.field] = value
     if documents["apiserver"] and not documents["etcdlite"]:
-        found["etcd_servers"] = str(documents["apiserver"].get("etcd-servers") or "")
+        for flag in ("etcd-servers", *ETCD_FLAGS):
+            field, said = flag.replace("-", "_"), documents["apiserver"].get(flag)
+            if flag in given and getattr(settings, field) != (said or ""):
+                raise _contradiction(
+                    flag, getattr(settings, field), settings.config_file("apiserver"), f"{flag}: {said}"
+                )
+            if said is not None:
+                found[field] = str(said)
     name = _cluster_name(settings)
     if name:
         if "name" in given and name != settings.cluster_name:
@@ -78,6 +85,13 @@ def settle(settings: InitSettings, *, given: Collection[str]) -> InitSettings:
             )
         found["cluster_name"] = name
     return replace(settings, **found)
+
+
+def _contradiction(flag: str, wanted: object, path: pathlib.Path, says: str) -> InitError:
+    return InitError(
+        f"--{flag}={wanted} does not fit {path}, which says {says}. "
+        "Leave the flag out, edit the file, or choose another --config-dir and --data-dir"
+    )
 
 
 def store(settings: InitSettings) -> pathlib.Path:

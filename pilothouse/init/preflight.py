@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from actors import Clock
-from pilothouse.init import existing
+from pilothouse.init import existing, external_etcd
 from pilothouse.init.settings import InitError, InitSettings
 from pilothouse.instance import running
 
@@ -61,6 +61,8 @@ async def run(settings: InitSettings, *, clock: Clock) -> None:
             by = f" by {_command(owner)} (pid {owner})" if owner is not None else ""
             problems.append(f"[ERROR Port-{port.number}]: {reason}{by}; --{port.flag} chooses another")
     if not settings.etcd_servers and (problem := await _store_problem(settings, clock, patient=not problems)):
+        problems.append(problem)
+    if settings.etcd_servers and (problem := await external_etcd.problem(settings, clock=clock)):
         problems.append(problem)
     if problems:
         raise InitError("[preflight] Some fatal errors occurred:\n\t" + "\n\t".join(problems))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import urllib.parse
 from collections.abc import Iterator, Sequence
 
+from apiserver.storage.keys import root_of
 from machinery.objects import names, timefmt
+from machinery.pki.tls import TlsFiles
 from pilothouse.init import tokens
+from pilothouse.init.external_etcd import servers
 from pilothouse.init.settings import InitError, InitSettings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -42,8 +44,7 @@ def _problems(settings: InitSettings) -> Iterator[tuple[str, str, str]]:
     for name in settings.cert_names:
         if reason := _name(name):
             yield "apiserver-cert-extra-sans", name, reason
-    if settings.etcd_servers and (reason := _urls(settings.etcd_servers)):
-        yield "etcd-servers", settings.etcd_servers, reason
+    yield from _etcd(settings)
     if settings.token:
         try:
             tokens.split(settings.token)
@@ -131,10 +132,17 @@ def _name(name: str) -> str:
     return ""
 
 
-def _urls(text: str) -> str:
+def _etcd(settings: InitSettings) -> Iterator[tuple[str, str, str]]:
+    if not settings.etcd_servers:
+        return
     try:
-        urls = [urllib.parse.urlsplit(each) for each in text.split(",")]
-        good = all(url.scheme in ("http", "https") and url.hostname and url.port for url in urls)
+        store = servers(settings)
     except ValueError:
-        good = False
-    return "" if good and len({url.scheme for url in urls}) == 1 else "must be http:// or https:// URLs with ports"
+        yield "etcd-servers", settings.etcd_servers, "must be http:// or https:// URLs with ports"
+        return
+    try:
+        root_of(settings.etcd_prefix)
+    except ValueError:
+        yield "etcd-prefix", settings.etcd_prefix, "is no path"
+    if not store.secure and store.files != TlsFiles():
+        yield "etcd-cafile", settings.etcd_cafile, "certificates are for https:// URLs"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -163,8 +164,12 @@ def test_what_the_files_say_counts_when_nothing_else_is_said(settings: InitSetti
 
 
 def test_another_etcd_stays_the_other_etcd(settings: InitSettings) -> None:
-    make(replace(settings, etcd_servers="http://10.0.0.9:2379"))
-    assert existing.settle(settings, given=()).etcd_servers == "http://10.0.0.9:2379"
+    other: dict[str, Any] = {"etcd_servers": "https://10.0.0.9:2379", "etcd_cafile": "/ca.crt", "etcd_prefix": "/mine"}
+    make(replace(settings, **other))
+    found = existing.settle(settings, given=())
+    assert {field: getattr(found, field) for field in other} == other
+    with pytest.raises(InitError, match=r"--etcd-prefix=/registry does not fit \S+, which says etcd-prefix: /mine\."):
+        existing.settle(settings, given=("etcd-prefix",))
 
 
 def test_nothing_there_changes_nothing(settings: InitSettings) -> None:

@@ -14,9 +14,11 @@ from dataclasses import replace
 
 import pytest
 
-from actors import SystemClock, VirtualClock
+from actors import Clock, SystemClock, VirtualClock
+from apiserver.storage.servers import EtcdServers
 from etcdlite.store.log import Log
-from pilothouse.init import preflight
+from pilothouse.external_store import Found, StoreUnreachable
+from pilothouse.init import external_etcd, preflight
 from pilothouse.init.settings import InitError, InitSettings
 from pilothouse.instance import Claim, Record
 
@@ -84,8 +86,41 @@ async def test_all_that_is_wrong_is_told_at_once(settings: InitSettings, free: d
     assert lines[2].startswith(f"\t[ERROR Port-{free['bind_port']}]: Port {free['bind_port']} is in use by ")
 
 
-async def test_another_store_needs_no_port(settings: InitSettings, listener: socket.socket) -> None:
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> list[Found | StoreUnreachable]:
+    """What a look at another etcd comes to; by default it is there, with nothing in it."""
+    comes: list[Found | StoreUnreachable] = [Found({}, "")]
+
+    async def examine(servers: EtcdServers, *, prefix: str, clock: Clock) -> Found:
+        if isinstance(comes[-1], StoreUnreachable):
+            raise comes[-1]
+        return comes[-1]
+
+    monkeypatch.setattr(external_etcd, "examine", examine)
+    return comes
+
+
+async def test_another_store_needs_no_port(
+    settings: InitSettings, listener: socket.socket, elsewhere: list[Found | StoreUnreachable]
+) -> None:
     await preflight.run(replace(settings, etcd_servers="http://10.0.0.9:2379"), clock=VirtualClock())
+
+
+async def test_another_store_that_cannot_be_used(
+    settings: InitSettings, elsewhere: list[Found | StoreUnreachable]
+) -> None:
+    settings = replace(settings, etcd_servers="http://10.0.0.9:2379")
+    elsewhere.append(StoreUnreachable("http://10.0.0.9:2379: connection refused"))
+    with pytest.raises(InitError, match=r"\[ERROR ExternalEtcd\]: http://10\.0\.0\.9:2379: connection refused"):
+        await preflight.run(settings, clock=VirtualClock())
+    elsewhere.append(Found({}, "an authority"))
+    with pytest.raises(
+        InitError, match=r"the cluster at /registry there was made with another authority than \S+/ca\.crt"
+    ):
+        await preflight.run(settings, clock=VirtualClock())
+    settings.pki.mkdir(parents=True)
+    (settings.pki / "ca.crt").write_text("an authority\n")
+    await preflight.run(settings, clock=VirtualClock())
 
 
 async def test_what_an_earlier_run_left_is_waited_for(settings: InitSettings, free: dict[str, int]) -> None:
@@ -128,7 +163,9 @@ async def test_what_does_not_end_is_named_in_the_end(settings: InitSettings, fre
     await orphan.wait()
 
 
-async def test_a_store_that_is_open_names_its_user(settings: InitSettings, own_home: pathlib.Path) -> None:
+async def test_a_store_that_is_open_names_its_user(
+    settings: InitSettings, own_home: pathlib.Path, elsewhere: list[Found | StoreUnreachable]
+) -> None:
     place = settings.data_dir / "etcd"
     log = Log.open(str(place))
     try:
