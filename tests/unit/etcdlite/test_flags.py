@@ -90,10 +90,7 @@ def test_what_cannot_matter_is_named() -> None:
         (("--initial-cluster=a=http://a:1,b=http://b:1",), "--initial-cluster: this store has one member"),
         (("--discovery-srv=example.com",), "--discovery-srv: there are no members to discover"),
         (("--enable-v2=true",), "--enable-v2: the v2 API is not served"),
-        (("--auto-tls",), "--auto-tls: make a certificate"),
-        (("--client-crl-file=f",), "--client-crl-file: lists of revoked certificates are not read"),
         (("--log-level=loud",), "--log-level: must be one of debug"),
-        (("--tls-min-version=TLS1.3",), "--tls-min-version: TLS 1.2 and 1.3 are served"),
     ],
 )
 def test_what_is_refused(words: Sequence[str], text: str) -> None:
@@ -125,6 +122,11 @@ def test_help_and_version() -> None:
         parse("--version")
     text = flags.usage()
     assert "--quota-backend-bytes N" in text and "--config-file FILE" in text and "snapshot save|restore|status" in text
+
+
+def test_every_flag_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "etcdlite.md").read_text()
+    assert [name for name in flags.own() if f"`--{name}`" not in page] == []
 
 
 def test_every_flag_of_etcd_is_known() -> None:
