@@ -103,14 +103,18 @@ class Record:
 
 
 class Change:
-    """One key changed in one transaction: the record it became, and the one it was (None: it did not exist)."""
+    """One key changed in one transaction: the record it became, and the one it was (None: it did not exist).
 
-    __slots__ = ("_event", "previous", "record")
+    held: how many queues of watch streams hold it."""
+
+    __slots__ = ("_event", "_event_with_previous", "held", "previous", "record")
 
     def __init__(self, record: Record, previous: Record | None) -> None:
         self.record = record
         self.previous = previous
+        self.held = 0
         self._event = b""
+        self._event_with_previous = b""
 
     @property
     def event(self) -> bytes:
@@ -122,7 +126,9 @@ class Change:
     @property
     def event_with_previous(self) -> bytes:
         """The same with `prev_kv`."""
-        return encode_event(self.record, self.previous)
+        if not self._event_with_previous:
+            self._event_with_previous = encode_event(self.record, self.previous)
+        return self._event_with_previous
 
 
 def encode_event(record: Record, previous: Record | None) -> bytes:

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from etcdlite.model import Change, varint
-from protos.pool import messages
-
-WatchResponse = messages("etcdserverpb").WatchResponse
 
 BATCH_EVENTS = 1000
 """Changes of several revisions that go into one response."""
 _FRAGMENT = b"\x38\x01"
 
 
-def replies(
-    header: bytes, watch_id: int, changes: Sequence[Change], *, previous: bool, fragment_bytes: int | None
-) -> Iterator[Any]:
-    """The WatchResponse for these changes; several with `fragment` set when they pass `fragment_bytes`.
+def responses(
+    header: bytes, ids: Sequence[int], changes: Sequence[Change], *, previous: bool, fragment_bytes: int | None
+) -> list[bytes]:
+    """The encoded WatchResponse of these changes for each watch; several with `fragment` set when they pass
+    `fragment_bytes`.
 
     header: the encoded ResponseHeader. None for fragment_bytes never splits."""
-    prefix = b"".join((b"\x0a", varint(len(header)), header, b"\x10", varint(watch_id)))
+    prefix = b"".join((b"\x0a", varint(len(header)), header, b"\x10"))
     events = [change.event_with_previous if previous else change.event for change in changes]
     if fragment_bytes is None:
-        yield WatchResponse.FromString(prefix + b"".join(events))
-        return
+        whole = b"".join(events)
+        return [b"".join((prefix, varint(watch_id), whole)) for watch_id in ids]
+    return [
+        part
+        for watch_id in ids
+        for part in _fragments(prefix + varint(watch_id), events, fragment_bytes=fragment_bytes)
+    ]
+
+
+def _fragments(prefix: bytes, events: Sequence[bytes], *, fragment_bytes: int) -> list[bytes]:
+    found: list[bytes] = []
     part: list[bytes] = []
     size = len(prefix)
     for event in events:
         if part and size + len(event) >= fragment_bytes:
-            yield WatchResponse.FromString(b"".join((prefix, _FRAGMENT, *part)))
+            found.append(b"".join((prefix, _FRAGMENT, *part)))
             part, size = [], len(prefix)
         part.append(event)
         size += len(event)
-    yield WatchResponse.FromString(b"".join((prefix, *part)))
+    found.append(b"".join((prefix, *part)))
+    return found

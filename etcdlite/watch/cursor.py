@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 from etcdlite.keyrange import KeyRange
 from etcdlite.model import Change
 
+FIRST_BATCH = 64
+"""Changes of history read at first; how large they are decides how many come next."""
+
 if TYPE_CHECKING:
     from etcdlite.watch.stream import WatchStream
 
@@ -20,7 +23,8 @@ if TYPE_CHECKING:
 class Watch:
     """id: unique on its stream. next_revision: everything before it was handed to the stream, or is not wanted.
 
-    backlog: (position, position before it) pairs of the history still to read while behind, newest first.
+    backlog: (position, position before it) pairs of the history still to read while behind, newest first. batch: how
+    many of them are read at once.
     """
 
     id: int
@@ -35,6 +39,12 @@ class Watch:
     heard: bool = False
     """True when an event went out since the last progress notification was due."""
     backlog: list[tuple[int, int]] = field(default_factory=list)
+    batch: int = FIRST_BATCH
+
+    @property
+    def manner(self) -> tuple[int, bool, bool, bool, bool]:
+        """Equal for watches of one stream that are told the same in the same words, their ids aside."""
+        return id(self.stream), self.no_put, self.no_delete, self.want_previous, self.fragment
 
     @property
     def filtered(self) -> bool:

@@ -14,10 +14,16 @@ from etcdlite.model import SHIFT, Change, position_limit
 from etcdlite.store.mvcc import Mvcc
 from etcdlite.store.records import NotResident
 from etcdlite.watch.cursor import Watch
-from etcdlite.watch.groups import Groups
+from etcdlite.watch.groups import Audience, Groups
 
 BATCH = 1000
-"""Changes read from history at once, more only when one revision has more."""
+"""Most changes read from history at once; more only when one revision has more."""
+BATCH_BYTES = 1024 * 1024
+"""Bytes of history that one batch aims at."""
+MAX_HELD_BYTES = 128 * 1024 * 1024
+"""Bytes that the queues of all streams together keep in memory."""
+MAX_QUEUED_BYTES = 16 * 1024 * 1024
+"""Events queued for one stream before its watches fall behind, while there is room for all."""
 
 
 class Hub:
@@ -29,7 +35,28 @@ class Hub:
     def __init__(self, state: Mvcc, *, load: Callable[[Sequence[int]], Awaitable[None]]) -> None:
         self.state = state
         self.groups = Groups()
+        self.held = 0
+        """Bytes of the events that are queued for some stream."""
         self._load = load
+
+    def allowance(self) -> int:
+        """Bytes of events that one stream may have queued now. The more is held already, the less: with many streams
+        that stall at different times none is refused its last event, and all together stay below the bound."""
+        return min(MAX_QUEUED_BYTES, max(MAX_HELD_BYTES - self.held, 0) // 4)
+
+    def hold(self, changes: Sequence[Change]) -> None:
+        """A queue has these. What several hold is in memory once, and counts once."""
+        for change in changes:
+            if not change.held:
+                self.held += len(change.record.wire)
+            change.held += 1
+
+    def release(self, changes: Sequence[Change]) -> None:
+        """A queue has them no more."""
+        for change in changes:
+            change.held -= 1
+            if not change.held:
+                self.held -= len(change.record.wire)
 
     def publish(self, revision: int, changes: Sequence[Change]) -> bool:
         """Make a revision visible and hand its changes to the watches. True when one took some."""
@@ -39,17 +66,17 @@ class Hub:
         if len(changes) == 1:
             heard = False
             change = changes[0]
-            for watch in self.groups.watching(change.record.key):
-                if not watch.filtered or watch.wants(change):
-                    heard = watch.stream.offer(watch, revision, changes) or heard
+            for audience in self.groups.audiences(change.record.key):
+                if audience.wants(change):
+                    heard = audience.first.stream.offer(audience.watches, revision, changes) or heard
             return heard
-        wanted: dict[Watch, list[Change]] = {}
+        wanted: dict[Audience, list[Change]] = {}
         for change in changes:
-            for watch in self.groups.watching(change.record.key):
-                if not watch.filtered or watch.wants(change):
-                    wanted.setdefault(watch, []).append(change)
-        for watch, some in wanted.items():
-            watch.stream.offer(watch, revision, some)
+            for audience in self.groups.audiences(change.record.key):
+                if audience.wants(change):
+                    wanted.setdefault(audience, []).append(change)
+        for audience, some in wanted.items():
+            audience.first.stream.offer(audience.watches, revision, some)
         return bool(wanted)
 
     def join(self, watch: Watch) -> bool:
@@ -71,7 +98,7 @@ class Hub:
                 limit = position_limit(self.state.visible)
                 watch.backlog = self.state.index.changes(watch.keys, watch.next_revision << SHIFT, limit)
                 watch.backlog.reverse()
-            count = min(BATCH, len(watch.backlog))
+            count = min(watch.batch, len(watch.backlog))
             while count < len(watch.backlog) and watch.backlog[-count][0] >> SHIFT == (
                 watch.backlog[-count - 1][0] >> SHIFT
             ):
@@ -85,6 +112,8 @@ class Hub:
                 watch.backlog.clear()  # a compaction may have taken some of it meanwhile
                 continue
             del watch.backlog[len(watch.backlog) - count :]
+            _adapt(watch, changes)
+            self.state.records.trim(position_limit(self.state.visible))
             # With pairs, what was published since the backlog was cut is read in the next round; without, there is
             # nothing up to now, and there was no await in between.
             revision = pairs[-1][0] >> SHIFT if pairs else max(self.state.visible, watch.next_revision - 1)
@@ -105,3 +134,10 @@ class Hub:
             Change(record, next(previous) if position else None)
             for record, position in zip(records, before, strict=True)
         ]
+
+
+def _adapt(watch: Watch, changes: Sequence[Change]) -> None:
+    """How many changes to read next, from how large these were."""
+    if changes:
+        average = sum(len(change.record.wire) for change in changes) // len(changes) + 1
+        watch.batch = max(1, min(BATCH, 2 * watch.batch, BATCH_BYTES // average))

@@ -22,27 +22,26 @@ from etcdlite.errors import Compacted, Unavailable
 from etcdlite.keyrange import KeyRange
 from etcdlite.model import Change
 from etcdlite.rpc.header import Header
-from etcdlite.watch.batches import BATCH_EVENTS, replies
+from etcdlite.watch.batches import BATCH_EVENTS, responses
 from etcdlite.watch.cursor import Watch
 from etcdlite.watch.hub import Hub
-from machinery.rpc.api import RpcError
+from machinery.rpc.api import EncodedMany, RpcError
 from protos.pool import messages
 
 pb = messages("etcdserverpb")
 
-MAX_QUEUED_BYTES = 16 * 1024 * 1024
-"""Events queued for one stream before its watches fall behind."""
 NO_WATCH = -1
 """The watch_id of answers that belong to no watch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Changes of one revision for one watch."""
+    """Changes of one revision for watches of one audience. size: bytes of the records."""
 
-    watch: Watch
+    watches: Sequence[Watch]
     revision: int
     changes: Sequence[Change]
+    size: int
 
 
 class WatchStream(Actor):
@@ -96,6 +95,10 @@ class WatchStream(Actor):
             self._hub.groups.discard(watch)
         self._watches.clear()
         self._behind.clear()
+        for entry in self._queue:
+            if isinstance(entry, Events):
+                self._let_go(entry)
+        self._queue.clear()
         self._rouse()
 
     async def _read(self) -> None:
@@ -196,18 +199,25 @@ class WatchStream(Actor):
 
     # ---- the queue: events in, responses out ------------------------------------------------------------------
 
-    def offer(self, watch: Watch, revision: int, changes: Sequence[Change]) -> bool:
-        """Take changes for a live watch. False: it is not due yet, or it was put behind."""
-        if revision < watch.next_revision:
-            return False  # it starts in the future
-        if self._queued_bytes > MAX_QUEUED_BYTES:
-            watch.next_revision = revision
-            self._hub.groups.discard(watch)
-            self._behind[watch.id] = watch
+    def offer(self, watches: Sequence[Watch], revision: int, changes: Sequence[Change]) -> bool:
+        """Take changes for live watches of one audience. False: none is due yet, or they were put behind."""
+        due = [watch for watch in watches if watch.next_revision <= revision]  # others start in the future
+        if len(due) < len(watches):
+            watches = due
+            if not due:
+                return False
+        if self._queued_bytes and self._queued_bytes > self._hub.allowance():
+            for watch in watches:
+                watch.next_revision = revision
+                self._hub.groups.discard(watch)
+                self._behind[watch.id] = watch
             return False
-        watch.heard = True
-        self._queue.append(Events(watch, revision, changes))
-        self._queued_bytes += _bytes(changes)
+        for watch in watches:
+            watch.heard = True
+        size = sum(len(change.record.wire) for change in changes)
+        self._queue.append(Events(watches, revision, changes, size))
+        self._queued_bytes += size
+        self._hub.hold(changes)
         self._rouse()
         return True
 
@@ -219,34 +229,38 @@ class WatchStream(Actor):
         """What goes to the client, in order. Raises Unavailable when the store ends the stream."""
         while not self._ended:
             if self._queue:
-                for reply in self._take():
-                    yield reply
+                yield self._take()
             elif self._behind:
-                for reply in await self._catch_up():
+                reply = await self._catch_up()
+                if reply is not None:
                     yield reply
             else:
                 self._wake = asyncio.get_running_loop().create_future()
                 await self._wake
         raise self._error
 
-    def _take(self) -> list[Any]:
-        """The next responses: a control message, or the events that stand together for one watch."""
+    def _take(self) -> Any:
+        """The next responses: a control message, or the events that stand together for one audience."""
         entry = self._queue.popleft()
         if not isinstance(entry, Events):
-            return [entry]
-        watch, revision, changes = entry.watch, entry.revision, entry.changes
-        self._queued_bytes -= _bytes(changes)
+            return entry
+        self._let_go(entry)
+        watches, revision, changes = entry.watches, entry.revision, entry.changes
         while self._queue and len(changes) < BATCH_EVENTS:
             following = self._queue[0]
-            if not isinstance(following, Events) or following.watch is not watch:
+            if not isinstance(following, Events) or following.watches is not watches:
                 break
+            self._let_go(following)
             self._queue.popleft()
-            self._queued_bytes -= _bytes(following.changes)
             changes = [*changes, *following.changes]
             revision = following.revision
-        return self._responses(watch, revision, changes)
+        return self._responses(watches, revision, changes)
 
-    async def _catch_up(self) -> list[Any]:
+    def _let_go(self, entry: Events) -> None:
+        self._queued_bytes -= entry.size
+        self._hub.release(entry.changes)
+
+    async def _catch_up(self) -> Any:
         """One batch of history for the watch that is behind longest."""
         watch = next(iter(self._behind.values()))
         try:
@@ -254,31 +268,32 @@ class WatchStream(Actor):
         except Compacted:
             return self._lose(watch)
         if watch.id not in self._behind:
-            return []  # cancelled meanwhile
+            return None  # cancelled meanwhile
         # No await from here: what join sees as published is what history has read.
         del self._behind[watch.id]
         if not self._hub.join(watch):
             self._behind[watch.id] = watch
         self._progress_if_due()
         watch.heard = watch.heard or bool(changes)
-        return self._responses(watch, revision, changes) if changes else []
+        return self._responses((watch,), revision, changes) if changes else None
 
-    def _lose(self, watch: Watch) -> list[Any]:
+    def _lose(self, watch: Watch) -> Any:
         """Tell that a watch ended since its history is gone. As in etcd the header then names no revision, and the id
         stays taken until the client cancels it too."""
         if not self._forget(watch.id):
-            return []
+            return None
         self._lost.add(watch.id)
         self._progress_if_due()
         header, compacted = self._header.message(0), self._hub.state.compacted
-        return [pb.WatchResponse(header=header, watch_id=watch.id, canceled=True, compact_revision=compacted)]
+        return pb.WatchResponse(header=header, watch_id=watch.id, canceled=True, compact_revision=compacted)
 
-    def _responses(self, watch: Watch, revision: int, changes: Sequence[Change]) -> list[Any]:
-        limit = self._fragment_bytes if watch.fragment else None
-        return list(
-            replies(self._header.wire(revision), watch.id, changes, previous=watch.want_previous, fragment_bytes=limit)
+    def _responses(self, watches: Sequence[Watch], revision: int, changes: Sequence[Change]) -> EncodedMany:
+        first = watches[0]
+        wires = responses(
+            self._header.wire(revision),
+            [watch.id for watch in watches],
+            changes,
+            previous=first.want_previous,
+            fragment_bytes=self._fragment_bytes if first.fragment else None,
         )
-
-
-def _bytes(changes: Sequence[Change]) -> int:
-    return sum(len(change.record.wire) for change in changes)
+        return EncodedMany(pb.WatchResponse, wires)

@@ -6,7 +6,7 @@ A *service implementation* is any object whose methods are named as the service'
     async def Snapshot(self, request, call): yield ...   # server streaming: an async generator
     async def Watch(self, requests, call): yield ...     # bidirectional: an async generator over an async iterator
 
-A reply is a message, or `Encoded`.
+A reply is a message, or `Encoded`; a stream may give `EncodedMany` at once.
 
 A *channel* reaches implementations: over a socket (`grpc_channel.GrpcChannel`) or in this process
 (`local.LocalChannel`). Both raise the same `RpcError`. Messages travel unserialized in process, so nobody changes a
@@ -16,7 +16,7 @@ message that it received or after it sent it.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -80,6 +80,16 @@ class Encoded:
     def message(self) -> Any:
         """The message that the bytes are of."""
         return self.kind.FromString(self.wire)
+
+
+class EncodedMany:
+    """Several replies of a stream that go out together, as `Encoded` each."""
+
+    __slots__ = ("kind", "wires")
+
+    def __init__(self, kind: Any, wires: Sequence[bytes]) -> None:
+        self.kind = kind
+        self.wires = wires
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from actors import Clock, SystemClock
-from machinery.rpc.api import Call, Code, Encoded, Peer, RpcError
+from machinery.rpc.api import Call, Code, Encoded, EncodedMany, Peer, RpcError
 from protos.pool import Method
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,11 @@ class LocalChannel:
                 yield reply.message() if type(reply) is Encoded else reply
                 return
             async for reply in replies:
-                yield reply.message() if type(reply) is Encoded else reply
+                if type(reply) is EncodedMany:
+                    for wire in reply.wires:
+                        yield reply.kind.FromString(wire)
+                else:
+                    yield reply.message() if type(reply) is Encoded else reply
         except (RpcError, asyncio.CancelledError, GeneratorExit):
             raise
         except Exception as error:

@@ -11,10 +11,11 @@ import base64
 import struct
 import zlib
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from machinery.rpc.api import Code, Encoded, RpcError
+from machinery.rpc.api import Code, Encoded, EncodedMany, RpcError
 from machinery.rpc.http2 import frames
 from machinery.rpc.http2.hpack import literal
 from machinery.rpc.local import surprise
@@ -246,7 +247,10 @@ class Exchange:
         count = 0
         try:
             async for reply in replies:
-                self._send(_wire(reply))
+                if type(reply) is EncodedMany:
+                    self._send_many(reply.wires)
+                else:
+                    self._send(_wire(reply))
                 count += 1
                 if self._unsent or self._connection.congested:
                     await self._until_room()
@@ -279,6 +283,22 @@ class Exchange:
             self.pump()
         if last:
             self._finish(_OK)
+
+    def _send_many(self, wires: Sequence[bytes]) -> None:
+        """The messages of several replies, in as few frames as hold them."""
+        if len(wires) == 1:
+            self._send(wires[0])
+        if self._gone or len(wires) < 2:
+            return
+        if not self.answered:
+            self.answered = True
+            self._connection.write(frames.frame(frames.HEADERS, frames.END_HEADERS, self.id, _ANSWER))
+        counts = self.handler.counts
+        counts.sent += len(wires)
+        counts.sent_bytes += sum(map(len, wires))
+        parts = [part for wire in wires for part in (b"\0" + frames.number(len(wire)), wire)]
+        self._unsent.append(memoryview(b"".join(parts)))
+        self.pump()
 
     def _finish(self, trailers: bytes) -> None:
         if self._gone:

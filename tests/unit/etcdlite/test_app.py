@@ -15,9 +15,9 @@ from etcdlite.app import EtcdLite
 from etcdlite.config import Config
 from etcdlite.errors import DatabaseError
 from etcdlite.store import log as log_module
-from etcdlite.store.log import Batch, Log, Size
 from etcdlite.store.export import Export
-from etcdlite.watch import stream as stream_module
+from etcdlite.store.log import Batch, Log, Size
+from etcdlite.watch import hub as hub_module
 from machinery.rpc import Code, LocalChannel, RpcError
 from tests.support.etcd import EtcdClient, pb
 
@@ -144,7 +144,7 @@ async def test_reads_see_only_what_is_durable(tmp_path: Path) -> None:
 
 
 async def test_a_slow_watcher_falls_behind_and_misses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_module, "MAX_QUEUED_BYTES", 20_000)
+    monkeypatch.setattr(hub_module, "MAX_QUEUED_BYTES", 20_000)
     async with running() as (store, app):
         go = asyncio.Event()
 
@@ -166,11 +166,13 @@ async def test_a_slow_watcher_falls_behind_and_misses_nothing(monkeypatch: pytes
         for number in range(3000):
             await store.put(b"k%d" % (number % 10), bytes(100))
         assert len(app._parts.store.hub.groups) == 0, "it was put behind"
+        assert 20_000 <= app._parts.store.hub.held < 21_000
         go.set()
         await until(lambda: len(revisions) >= 3000)
         await store.put(b"k", b"live again")
         await asyncio.sleep(0)
         assert revisions == list(range(2, 3003))
+        assert app._parts.store.hub.held == 0
         reader.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await reader
