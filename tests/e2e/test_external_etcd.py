@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import os
 import pathlib
+import shutil
 import signal
+import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -24,6 +28,7 @@ from tests.e2e.pilot.conftest import ROOT, Pilot
 from tests.support.etcd import etcd_binary, free_port
 from tests.support.etcd_cluster import EtcdCluster, etcd_cluster
 from tests.support.forks import Forks
+from tests.support.hosts import Host
 
 pytestmark = [
     pytest.mark.e2e,
@@ -31,6 +36,7 @@ pytestmark = [
 ]
 
 NAMESPACE = "default"
+PORTS = ("apiserver-bind-port", "grpc-port", "grpc-token-port", "etcd-port", "units-port")
 
 
 @asynccontextmanager
@@ -234,6 +240,52 @@ def test_the_guestbook_is_rolled_while_the_leader_dies(pilot: Pilot, etcd: EtcdC
     assert "frontend" in pilot("get", "deployments", "-n", "guestbook")
     pilot("down")
     assert "was made with another authority" in pilot(*up[:-3], "--data-dir", "other", "--detach")
+
+
+def test_a_control_plane_of_processes(tmp_path: pathlib.Path, etcd: EtcdCluster) -> None:
+    control = Host("control", tmp_path, "127.0.0.1", ports={flag: free_port() for flag in PORTS})
+    etcd.members[0].kill()
+    with control.init(f"--etcd-servers={etcd.urls}", "--etcd-prefix=/its/own") as running:
+        running.until("  pilot join ", seconds=60)
+        control.pilot("create", "configmap", "kept", "--from-literal=a=b")
+    assert not (control.config_dir / "etcdlite.yaml").exists()
+    with control.init() as running:
+        running.until("  pilot join ", seconds=60)
+        assert "kept" in control.pilot("get", "configmaps")
+    other = Host("other", tmp_path / "other", "127.0.0.1", ports=control.ports)
+    said = other.init_refused(f"--etcd-servers={etcd.urls}", "--etcd-prefix=/its/own")
+    assert "[ERROR ExternalEtcd]: the cluster at /its/own there was made with another authority" in said
+    assert not other.config_dir.exists()
+
+
+@pytest.mark.skipif(shutil.which("etcdctl") is None, reason="etcdctl is not installed (apt-get install etcd-client)")
+def test_a_cluster_moves_to_etcd_by_make_mirror(pilot: Pilot, etcd: EtcdCluster) -> None:
+    port, target = free_port(), etcd.members[0].address
+    etcdctl = ("etcdctl", "--endpoints")
+    environment = {**os.environ, "ETCDCTL_API": "3"}
+
+    def keys(endpoint: str) -> set[str]:
+        words = [*etcdctl, endpoint, "get", "/registry/", "--prefix", "--keys-only"]
+        return set(subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout.split())
+
+    pilot("up", "--data-dir", "here", "--etcd-port", str(port), "--detach")
+    pilot("create", "deployment", "web", "--image=nginx", "--replicas=2")
+    pilot("rollout", "status", "deployment/web", "--timeout=60s")
+    mirror = subprocess.Popen([*etcdctl, f"127.0.0.1:{port}", "make-mirror", target], env=environment)
+    try:
+        pilot("create", "configmap", "late", "--from-literal=a=b")
+        deadline = time.monotonic() + 30
+        while (missing := keys(f"127.0.0.1:{port}") - keys(target)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not missing
+        pilot("down")
+    finally:
+        mirror.terminate()
+        mirror.wait()
+    assert "another authority" not in pilot("up", "--data-dir", "here", "--etcd-servers", etcd.urls, "--detach")
+    assert "late" in pilot("get", "configmaps")
+    pilot("scale", "deployment/web", "--replicas=3")
+    pilot("rollout", "status", "deployment/web", "--timeout=60s")
 
 
 @pytest.mark.parametrize("detach", [(), ("--detach",)], ids=["foreground", "detached"])

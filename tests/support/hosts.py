@@ -217,9 +217,9 @@ class Host:
         document = manifest.load(path.read_text())
         path.write_text(manifest.dump({**document, **{name.replace("_", "-"): flags[name] for name in flags}}))
 
-    def init(self, *, detach: bool = False) -> Running:
+    def init(self, *flags: str, detach: bool = False) -> Running:
         """`pilot init`; use it with `with`. detach: `pilot down` ends what it leaves running."""
-        return self.start(*self._init_command(), *(["--detach"] if detach else []))
+        return self.start(*self._init_command(), *flags, *(["--detach"] if detach else []))
 
     def init_detached(self) -> str:
         """`pilot init --detach`, to be ended with `pilot down`; what it printed."""
