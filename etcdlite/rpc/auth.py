@@ -6,7 +6,6 @@ Every change is durable before it is answered, and in force before that. No pass
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 from typing import Any
 
@@ -151,7 +150,7 @@ class Auth:
             return await self._passwords.hash(request.password)
         try:
             hashed = base64.b64decode(request.hashedPassword, validate=True)
-        except binascii.Error:
+        except ValueError:  # no base64, or not even ASCII
             raise NoPasswordUser from None
         if hashed and not is_hash(hashed):
             raise NotServed("etcdlite: hashedPassword is no hash of this store; send the password itself")
