@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import difflib
+import os
 import re
 import sqlite3
 import sys
@@ -35,6 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(words: Sequence[str]) -> int:
     """Run the command that the words name; returns the exit code."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what is wrong is told here
     try:
         arguments = parser().parse_args(words)
         problem = arguments.check(arguments)
@@ -45,9 +47,9 @@ def main(words: Sequence[str]) -> int:
     except SystemExit as ended:
         return int(ended.code or 0) if not isinstance(ended.code, str) else FAILED
     except RpcError as error:
-        where = f"{arguments.endpoints or endpoint.DEFAULT}: "
-        reason = error.message.rpartition(": ")[2] if error.code is Code.UNAVAILABLE else error.message
-        _say(f"{where}cannot be reached: {reason}" if reason != error.message else error.message)
+        connected = error.code is not Code.UNAVAILABLE or error.message.startswith("etcdserver: ")
+        where = arguments.endpoints or endpoint.DEFAULT
+        _say(error.message if connected else endpoint.unreachable(where, error.message))
     except sqlite3.Error as error:
         _say(f"SQLite: {error}")
     except OSError as error:

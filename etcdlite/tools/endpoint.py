@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from machinery.rpc.grpc_channel import GrpcChannel
 
 DEFAULT = "127.0.0.1:2379"
+_REASONS = (
+    ("Connection refused", "connection refused; is it running there?"),
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate is of no authority in --cacert"),
+    ("WRONG_VERSION_NUMBER", "it speaks no TLS; is it http://...?"),
+    ("Socket closed", "it closed the connection; is it https://..., or does it want --cert and --key?"),
+    ("Connection reset", "it closed the connection; is it https://..., or does it want --cert and --key?"),
+)
+"""What gRPC says, and what is wrong then."""
 
 
 def add_flags(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
@@ -75,6 +83,12 @@ async def connected(arguments: argparse.Namespace) -> AsyncIterator[GrpcChannel]
             await known.close()
     finally:
         await channel.close()
+
+
+def unreachable(endpoint: str, said: str) -> str:
+    """Why a call did not come through, in words. said: gRPC's."""
+    reason = next((text for sign, text in _REASONS if sign in said), said.rpartition(": ")[2])
+    return f"{endpoint}: cannot be reached: {reason}"
 
 
 def address(endpoint: str) -> tuple[str, bool]:

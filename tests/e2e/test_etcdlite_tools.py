@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.test_etcdctl import make_certificates
 from tests.support.etcd import EtcdClient, free_port, pb, real_etcd, start_etcdlite
 
 pytestmark = pytest.mark.e2e
@@ -247,6 +249,29 @@ def test_monitoring_on_the_client_url_and_apart(tmp_path: Path) -> None:
             labels = 'grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Put",grpc_code="OK"'
             assert f"grpc_server_handled_total{{{labels}}} 3\n" in text
             assert "\nprocess_resident_memory_bytes " in text
+
+
+def test_monitoring_and_tools_over_tls(tmp_path: Path) -> None:
+    """One port for gRPC and for clients that would speak HTTP/2 as well, as curl and Prometheus do."""
+    make_certificates(tmp_path)
+    certificate = ("--cert-file", tmp_path / "server.pem", "--key-file", tmp_path / "server.key")
+    process, url = start_etcdlite(*map(str, certificate), "--listen-client-urls", "https://127.0.0.1:0")
+    try:
+        context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        with urllib.request.urlopen(f"{url}/health", timeout=10, context=context) as reply:
+            assert reply.read() == b'{"health":"true","reason":""}'
+        trusted = ("--endpoints", url, "--cacert", tmp_path / "ca.pem")
+        assert "serving; revision 1" in tool("check", *trusted)
+        tool("snapshot", "save", tmp_path / "saved.db", *trusted)
+        alone = ("check", "--command-timeout", "5", "--endpoints")
+        assert "its certificate is of no authority in --cacert" in tool(*alone, url, code=1)
+        assert "is it https://" in tool(*alone, url.removeprefix("https://"), code=1)
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def test_etcds_command_lines(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_wrong_command_lines(words: list[str], text: str, tool: Tool) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "text"),
     [
-        ("127.0.0.1:1", "127.0.0.1:1: cannot be reached: Connection refused"),
+        ("127.0.0.1:1", "127.0.0.1:1: cannot be reached: connection refused; is it running there?"),
         ("ftp://x:1", "is not HOST:PORT"),
         ("a:1,b:1", "one store at a time"),
     ],
