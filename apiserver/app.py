@@ -56,6 +56,10 @@ if TYPE_CHECKING:
     from apiserver.rest.server import RestServer
 
 
+HEALTH_SECONDS = 2.0
+"""How long the store may take to answer for the server to be healthy: kube-apiserver's --etcd-healthcheck-timeout."""
+
+
 class Announce(Actor):
     """The last child: once it starts, everything before it has."""
 
@@ -174,7 +178,7 @@ class ApiServer:
 
     async def _store_answers(self) -> str:
         try:
-            await self._etcd.revision()
+            await self._etcd.revision(timeout=HEALTH_SECONDS)
         except ApiError as error:
             return error.message
         return ""

@@ -72,9 +72,9 @@ class EtcdClient:
         # Counting the keys of an empty range reads nothing, and its header has the store's revision.
         self._probe = self.pb.RangeRequest(key=self.root, count_only=True)
 
-    async def revision(self) -> int:
+    async def revision(self, *, timeout: float = REQUEST_SECONDS) -> int:
         """The store's revision, no older than this call."""
-        reply = await self._call(self.kv.Range(self._probe, timeout=REQUEST_SECONDS))
+        reply = await self._call(self.kv.Range(self._probe, timeout=timeout))
         return int(reply.header.revision)
 
     async def member(self) -> tuple[int, str]:

@@ -1,9 +1,10 @@
 """The actor that keeps the watch caches: one watch over the whole store, and the first list of each resource.
 
 Promises: events reach the caches in the store's order, none twice, none left out. When the stream breaks it resumes
-after the last revision applied; when that revision is compacted meanwhile, every cache starts anew and its watchers
-end, which sends their clients through list and watch again. A member of the store that has lost its leader ends the
-stream rather than being quiet for ever (clientv3's WithRequireLeader), and the next one goes to another member.
+after the last revision applied; when that revision is compacted meanwhile, or the store was set back to before it,
+every cache starts anew and its watchers end, which sends their clients through list and watch again. A member of the
+store that has lost its leader ends the stream rather than being quiet for ever (clientv3's WithRequireLeader), and the
+next one goes to another member.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ STALE_PROGRESS_SECONDS = 0.01
 REQUIRE_LEADER = {"hasleader": "true"}
 
 
-class _Compacted(Exception):
-    """The stream cannot resume where it broke."""
+class _Broken(Exception):
+    """The stream cannot resume where it ended; the text says why."""
 
 
 class Feed(Actor):
@@ -72,8 +73,8 @@ class Feed(Actor):
                 async for _ in self._replies():
                     wait = RETRY_SECONDS[0]
                 self.log.warning("watch of the store ended")
-            except _Compacted:
-                self.log.warning("watch of the store was compacted; caches start anew")
+            except _Broken as why:
+                self.log.warning("history of the store is broken; caches start anew why=%s", why)
                 self._connected.clear()
                 self._caches.reset()
                 self._caches.position = 0
@@ -97,7 +98,7 @@ class Feed(Actor):
             async for reply in self._etcd.watch.Watch(self._requests(self._outgoing), metadata=REQUIRE_LEADER):
                 if reply.canceled:
                     if reply.compact_revision:
-                        raise _Compacted
+                        raise _Broken("compacted")
                     self.log.warning("watch of the store was cancelled reason=%s", reply.cancel_reason)
                     return
                 if reply.created:
@@ -115,6 +116,9 @@ class Feed(Actor):
             yield request
 
     async def _resumed(self, member: int) -> None:
+        if await self._etcd.revision() < self._caches.position:
+            self._etcd.last_written = 0
+            raise _Broken("the store is at an earlier revision than it was: it was restored, or is another")
         answering, version = await self._etcd.member()
         self._progress_trusted = answering == member and trusted(version)
         self._caches.progress_comes(self._progress_trusted)

@@ -10,13 +10,14 @@ from typing import Any
 import orjson
 import pytest
 
+from apiserver.storage.etcd import EtcdClient
 from apiserver.storage.store import Store, Stored
 from machinery.client.api import PatchType
 from machinery.errors import AlreadyExists, InternalError, ServiceUnavailable
 from machinery.rpc import Channel, Code, RpcError
 from protos.pool import Method
 from tests.integration.conftest import Serve
-from tests.support.inprocess import CONFIGMAPS, Server, configmap
+from tests.support.inprocess import CONFIGMAPS, Server, configmap, serving
 
 
 class Flaky:
@@ -112,6 +113,30 @@ async def test_history_that_is_gone_starts_the_caches_anew(flaky: tuple[Server, 
     page = await client.list(CONFIGMAPS, namespace="default")
     assert [item["metadata"]["name"] for item in page.items] == ["a", "x0", "x1", "x2"]
     await asyncio.wait_for(ended, 5)  # watchers are sent through list and watch again
+
+
+async def test_a_store_that_was_set_back_starts_the_caches_anew(serve: Serve, store: Channel) -> None:
+    """As etcd's `snapshot restore` does: the same objects, at revisions that were seen before."""
+    async with serving() as before, serve() as after:
+        await after.client().create(CONFIGMAPS, configmap("a", of="after"))
+        await before.client().create(CONFIGMAPS, configmap("a", of="before"))
+        ahead = EtcdClient(before.store, before.clock)
+        while ahead.last_written <= await after.etcd.revision():
+            await ahead.kv.Put(ahead.pb.PutRequest(key=b"/elsewhere"))
+            ahead.last_written = await ahead.revision()
+        channel = Flaky(before.store)
+        async with serving(etcd=channel) as server:
+            ended = asyncio.ensure_future(_drain(server))
+            assert (await server.client().get(CONFIGMAPS, "a", namespace="default"))["data"] == {"of": "before"}
+            server.api._etcd.root = after.etcd.root
+            channel._inner = after.store
+            channel.cut()
+            await asyncio.wait_for(ended, 5)
+            found = await server.client().list(CONFIGMAPS, namespace="default")
+            assert [item["data"] for item in found.items] == [{"of": "after"}]
+            assert int(found.resource_version) < ahead.last_written
+            made = await server.client().create(CONFIGMAPS, configmap("b"))
+            assert await server.client().get(CONFIGMAPS, "b", namespace="default") == made
 
 
 async def _drain(server: Server) -> None:
