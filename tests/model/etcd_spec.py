@@ -398,8 +398,40 @@ class WatchService:
         lost: set[int] = set()
         out: asyncio.Queue[Any] = asyncio.Queue()
 
+        def deliver() -> None:
+            """Put out all that each watch has not heard."""
+            for watch_id, (create, following) in list(cursors.items()):
+                if following < spec.compacted:
+                    del cursors[watch_id]
+                    lost.add(watch_id)
+                    out.put_nowait(
+                        pb.WatchResponse(
+                            header={"cluster_id": 1, "member_id": 1, "raft_term": 1},
+                            watch_id=watch_id,
+                            canceled=True,
+                            compact_revision=spec.compacted,
+                        )
+                    )
+                    continue
+                for revision in range(following, spec.revision + 1):
+                    events = [
+                        self.event(create, event, revision)
+                        for event in spec.events[revision]
+                        if self.wants(create, event)
+                    ]
+                    if events:
+                        out.put_nowait(
+                            pb.WatchResponse(
+                                header={"cluster_id": 1, "member_id": 1, "raft_term": 1, "revision": revision},
+                                watch_id=watch_id,
+                                events=events,
+                            )
+                        )
+                cursors[watch_id] = create, max(following, spec.revision + 1)
+
         async def read() -> None:
             async for request in requests:
+                deliver()  # what is said of a revision comes after its events
                 for reply in self.control(request, cursors, lost):
                     out.put_nowait(reply)
                 async with spec.changed:
@@ -407,34 +439,7 @@ class WatchService:
 
         async def follow() -> None:
             while True:
-                for watch_id, (create, following) in list(cursors.items()):
-                    if following < spec.compacted:
-                        del cursors[watch_id]
-                        lost.add(watch_id)
-                        out.put_nowait(
-                            pb.WatchResponse(
-                                header={"cluster_id": 1, "member_id": 1, "raft_term": 1},
-                                watch_id=watch_id,
-                                canceled=True,
-                                compact_revision=spec.compacted,
-                            )
-                        )
-                        continue
-                    for revision in range(following, spec.revision + 1):
-                        events = [
-                            self.event(create, event, revision)
-                            for event in spec.events[revision]
-                            if self.wants(create, event)
-                        ]
-                        if events:
-                            out.put_nowait(
-                                pb.WatchResponse(
-                                    header={"cluster_id": 1, "member_id": 1, "raft_term": 1, "revision": revision},
-                                    watch_id=watch_id,
-                                    events=events,
-                                )
-                            )
-                    cursors[watch_id] = create, max(following, spec.revision + 1)
+                deliver()
                 async with spec.changed:
                     await spec.changed.wait()
 
