@@ -42,9 +42,23 @@ class Config:
     key_file: str = ""
     """Its key (PEM)."""
     trusted_ca_file: str = ""
-    """Authorities of client certificates (PEM)."""
+    """Authorities of client certificates (PEM). Clients without a certificate of theirs are refused."""
     client_cert_auth: bool = False
-    """Refuse clients without a certificate of `trusted_ca_file`."""
+    """The common name of a client's certificate is the user who calls, where no token says otherwise. Needs
+    `trusted_ca_file`."""
+    client_crl_file: str = ""
+    """A list of revoked client certificates (PEM). Read again when it changes."""
+    client_cert_allowed_hostname: tuple[str, ...] = ()
+    """Host names or IP addresses: a client's certificate must be for one of them."""
+    auto_tls: bool = False
+    """Without `cert_file`: make a certificate for https that signs itself, in `fixtures/client` of `data_dir`."""
+    self_signed_cert_validity: int = setting(1, help="How long such a certificate is good for.", unit="years")
+    cipher_suites: tuple[str, ...] = ()
+    """Suites for TLS 1.2, by Go's names as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256. None: OpenSSL's choice."""
+    tls_min_version: str = "TLS1.2"
+    """TLS1.2 or TLS1.3."""
+    tls_max_version: str = ""
+    """The same; none: what there is."""
     auth_token: str = "simple"
     """What Authenticate hands out: `simple`, or `jwt,sign-method=RS256,priv-key=FILE,pub-key=FILE,ttl=5m`."""
     auth_token_ttl: int = setting(300, help="Time after its last use that a simple token is good for.", unit="s")

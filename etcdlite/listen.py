@@ -9,8 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from etcdlite import selfsigned
 from etcdlite.config import Config
-from machinery.pki.tls import TlsFiles, reloading_server_credentials
+from machinery.pki.policy import ServerPolicy
+from machinery.pki.tls import TlsError, TlsFiles, reloading_server_credentials
+
+BOTH = ("http/1.1", "h2")
+"""What client URLs speak over TLS, by preference: gRPC's clients offer h2 alone, others get what monitoring speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +77,12 @@ def listeners(config: Config) -> list[Listener]:
         else:
             address = parts.netloc
         found.setdefault(parts.scheme, []).append(address)
-    if any(scheme in ("https", "unixs") for scheme in found) and not (config.cert_file and config.key_file):
-        raise ValueError("listen-client-urls: https needs cert-file and key-file")
-    if config.client_cert_auth and not config.trusted_ca_file:
-        raise ValueError("client-cert-auth needs trusted-ca-file")
+    if any(scheme in ("https", "unixs") for scheme in found):
+        _check_certificate(config, "listen-client-urls")
+    for name in ("client_cert_auth", "client_crl_file", "client_cert_allowed_hostname"):
+        if getattr(config, name) and not config.trusted_ca_file:
+            raise ValueError(f"{name.replace('_', '-')} needs trusted-ca-file")
+    _policy(config)
     return [Listener(scheme, addresses, config) for scheme, addresses in found.items()]
 
 
@@ -87,8 +94,8 @@ def check_metrics_urls(config: Config) -> None:
             raise ValueError(f"listen-metrics-urls: {url!r} must begin with http:// or https://")
         if parts.port is None or not parts.hostname:
             raise ValueError(f"listen-metrics-urls: {url!r} must name a host and a port")
-        if parts.scheme == "https" and not (config.cert_file and config.key_file):
-            raise ValueError("listen-metrics-urls: https needs cert-file and key-file")
+        if parts.scheme == "https":
+            _check_certificate(config, "listen-metrics-urls")
 
 
 def metrics_credentials(config: Config) -> ssl.SSLContext | None:
@@ -98,9 +105,53 @@ def metrics_credentials(config: Config) -> ssl.SSLContext | None:
     return _credentials(config, protocols=("http/1.1",))
 
 
-def _credentials(config: Config, *, protocols: Sequence[str] = ("h2",)) -> ssl.SSLContext:
-    cert, key, ca = (
-        pathlib.Path(name) if name else None for name in (config.cert_file, config.key_file, config.trusted_ca_file)
+def check_tls(config: Config) -> None:
+    """Raise TlsError, naming the file, unless TLS can be spoken where a URL asks for it. May make a certificate."""
+    if any(
+        urlsplit(url).scheme in ("https", "unixs") for url in (*config.listen_client_urls, *config.listen_metrics_urls)
+    ):
+        _credentials(config)
+
+
+def _check_certificate(config: Config, flag: str) -> None:
+    if config.cert_file and config.key_file:
+        return
+    if config.cert_file or config.key_file or not config.auto_tls:
+        raise ValueError(f"{flag}: https needs cert-file and key-file")
+    if config.data_dir is None:
+        raise ValueError("auto-tls needs data-dir, where the certificate is kept")
+    if config.self_signed_cert_validity <= 0:
+        raise ValueError("self-signed-cert-validity: must be a year at least")
+
+
+def _credentials(config: Config, *, protocols: Sequence[str] = BOTH) -> ssl.SSLContext:
+    files = _files(config)
+    try:
+        # As in etcd, an authority alone demands certificates of every client; what they are called counts only with
+        # client-cert-auth.
+        return reloading_server_credentials(
+            files, require_client=bool(config.trusted_ca_file), protocols=protocols, policy=_policy(config)
+        )
+    except TlsError as error:
+        named = ", ".join(str(path) for path in (files.cert, files.key, files.ca, files.crl) if path is not None)
+        raise error if named and str(error).startswith("cannot read") else TlsError(f"{error} ({named})") from None
+
+
+def _files(config: Config) -> TlsFiles:
+    """Where the certificate, its key and the authorities are. Raises TlsError when there can be none."""
+    cert, key, ca, crl = (
+        pathlib.Path(name) if name else None
+        for name in (config.cert_file, config.key_file, config.trusted_ca_file, config.client_crl_file)
     )
-    files = TlsFiles(cert, key, ca)
-    return reloading_server_credentials(files, require_client=config.client_cert_auth, protocols=protocols)
+    if cert is None and config.data_dir is not None:
+        hosts = [urlsplit(url).hostname or "" for url in config.listen_client_urls]
+        directory = pathlib.Path(config.data_dir) / "fixtures" / "client"
+        cert, key = selfsigned.ensure(directory, hosts, years=config.self_signed_cert_validity)
+    return TlsFiles(cert, key, ca, crl)
+
+
+def _policy(config: Config) -> ServerPolicy:
+    """Raises TlsError for what is unknown."""
+    return ServerPolicy(
+        config.tls_min_version, config.tls_max_version, config.cipher_suites, config.client_cert_allowed_hostname
+    )

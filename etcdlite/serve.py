@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import sys
 from collections.abc import Sequence
 
@@ -13,7 +12,7 @@ from etcdlite import flags, logs
 from etcdlite.app import EtcdLite
 from etcdlite.config import Config
 from etcdlite.errors import DatabaseError
-from etcdlite.listen import check_free
+from etcdlite.listen import check_free, check_tls
 from etcdlite.store.log import check_usable
 from machinery.process.settings import HelpAsked, SettingsError
 
@@ -32,9 +31,7 @@ def main(words: Sequence[str]) -> int:
         if config.data_dir is not None:
             check_usable(config.data_dir)
         check_free(config)
-        for file in (config.cert_file, config.key_file, config.trusted_ca_file):
-            if file:
-                pathlib.Path(file).read_bytes()
+        check_tls(config)
         logs.setup(config)
     except ValueError as error:
         _say(str(error))

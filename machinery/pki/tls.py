@@ -10,7 +10,7 @@ through an anonymous file in memory, so that no private key of a kubeconfig is e
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
 import ssl
 import tempfile
@@ -19,19 +19,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from machinery.pki.errors import TlsError as TlsError  # part of what this module offers
+from machinery.pki.policy import ServerPolicy
 
-class TlsError(ValueError):
-    """A certificate, key or authority is missing, unreadable or does not fit; says which file."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """PEM bytes, b"" for what there is not. ``cert`` may be a chain, leaf first; ``ca`` a bundle. An anonymous client
-    has only ``ca``. Raises TlsError for a certificate without a key and the other way round."""
+    """PEM bytes, b"" for what there is not. ``cert`` may be a chain, leaf first; ``ca`` a bundle; ``crl`` lists revoked
+    certificates. An anonymous client has only ``ca``. Raises TlsError for a certificate without a key and the other way
+    round."""
 
     cert: bytes = b""
     key: bytes = field(default=b"", repr=False)
     ca: bytes = b""
+    crl: bytes = b""
 
     def __post_init__(self) -> None:
         if bool(self.cert) != bool(self.key):
@@ -51,14 +54,15 @@ class TlsFiles:
     cert: Path | None = None
     key: Path | None = None
     ca: Path | None = None
+    crl: Path | None = None
 
     def read(self) -> Identity:
         """Raises ``TlsError`` naming the file that cannot be read."""
-        return Identity(cert=_read(self.cert), key=_read(self.key), ca=_read(self.ca))
+        return Identity(cert=_read(self.cert), key=_read(self.key), ca=_read(self.ca), crl=_read(self.crl))
 
     def version(self) -> tuple[tuple[int, int, int] | None, ...]:
         """Changes whenever a file does (modification time, size and inode)."""
-        return tuple(_stamp(path) for path in (self.cert, self.key, self.ca))
+        return tuple(_stamp(path) for path in (self.cert, self.key, self.ca, self.crl))
 
 
 class Source(Protocol):
@@ -146,13 +150,17 @@ def channel_credentials(identity: Identity) -> Any:
 
 
 def reloading_server_credentials(
-    source: Source, *, require_client: bool = False, protocols: Sequence[str] = ("h2",)
+    source: Source,
+    *,
+    require_client: bool = False,
+    protocols: Sequence[str] = ("h2",),
+    policy: ServerPolicy | None = None,
 ) -> ssl.SSLContext:
     """For gRPC servers: the source is read again for the first handshake after it changed.
 
     require_client: demand a certificate signed by ``ca``; otherwise none is asked for. protocols: what is spoken,
-    by the names of ALPN. Raises TlsError."""
-    return _Reloading(source, require_client=require_client, protocols=protocols)
+    by the names of ALPN. policy: what else is demanded. Raises TlsError."""
+    return _Reloading(source, require_client=require_client, protocols=protocols, policy=policy or ServerPolicy())
 
 
 class _Reloading(ssl.SSLContext):
@@ -161,26 +169,40 @@ class _Reloading(ssl.SSLContext):
     _source: Source
     _require_client: bool
     _protocols: Sequence[str]
+    _policy: ServerPolicy
     _seen: object
+    _refused: object
     _current: ssl.SSLContext
 
-    def __new__(cls, source: Source, *, require_client: bool, protocols: Sequence[str]) -> _Reloading:
+    def __new__(
+        cls, source: Source, *, require_client: bool, protocols: Sequence[str], policy: ServerPolicy
+    ) -> _Reloading:
         self = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
         self._source = source
         self._require_client = require_client
         self._protocols = protocols
-        self._seen = source.version()
+        self._policy = policy
+        self._seen = self._refused = source.version()
         self._current = self._made()
         return self
 
     def wrap_bio(self, *arguments: Any, **named: Any) -> ssl.SSLObject:
         version = self._source.version()
         if version != self._seen:
-            # Half-written: the next handshake looks again.
-            with contextlib.suppress(TlsError):
-                self._current = self._made()
-                self._seen = version
+            self._renew(version)
         return self._current.wrap_bio(*arguments, **named)
+
+    def _renew(self, version: object) -> None:
+        try:
+            self._current = self._made()
+        except TlsError as error:
+            # Half-written, or wrong: the next handshake looks again, and what is in use stays in use.
+            if version != self._refused:
+                self._refused = version
+                log.warning("renewed certificate not taken error=%s", error)
+        else:
+            self._seen = version
+            log.info("server certificate renewed")
 
     def _made(self) -> ssl.SSLContext:
         identity = self._source.read()
@@ -193,6 +215,7 @@ class _Reloading(ssl.SSLContext):
         if self._require_client:
             context.verify_mode = ssl.CERT_REQUIRED
         context.set_alpn_protocols(self._protocols)
+        self._policy.apply(context, revoked=identity.crl)
         return context
 
 
