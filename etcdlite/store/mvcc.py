@@ -77,17 +77,18 @@ class Mvcc:
 
     def _range(self, query: RangeQuery, newest: int) -> RangeResult:
         revision = self.check_revision(query.revision, newest)
-        positions = self.index.live(query.keys, position_limit(revision))
-        count = len(positions)
+        before = position_limit(revision)
         if query.count_only:
-            return RangeResult((), count, more=False, revision=newest)
+            return RangeResult((), self.index.count(query.keys, before), more=False, revision=newest)
+        # Without filters the first keys are enough; etcd, too, sorts only those where no order is given.
+        enough = query.limit > 0 and not query.filtered and (not query.sorted or not query.order)
+        positions = self.index.live(query.keys, before, most=query.limit + 1 if enough else None)
+        short = enough and len(positions) > query.limit
+        count = self.index.count(query.keys, before) if short else len(positions)
         limit = query.limit if query.limit > 0 else count
         if not query.filtered and not query.sorted:
-            more = count > limit
-            records = self.records.many(positions[:limit] if more else positions)
-            return RangeResult(records, count, more=more, revision=newest, keys_only=query.keys_only)
-        if not query.order and not query.filtered:
-            positions = positions[: limit + 1]  # etcd: without an order, what is sorted are the first keys
+            records = self.records.many(positions[:limit] if short else positions)
+            return RangeResult(records, count, more=short, revision=newest, keys_only=query.keys_only)
         chosen = _arrange(query, self.records.many(positions))
         return RangeResult(chosen[:limit], count, more=len(chosen) > limit, revision=newest, keys_only=query.keys_only)
 

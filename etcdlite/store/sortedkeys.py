@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 CHUNK = 1024
 
@@ -48,20 +49,37 @@ class SortedKeys:
             del self._chunks[at]
             del self._last[at]
 
-    def between(self, start: bytes, end: bytes | None) -> list[bytes]:
-        """The keys in `[start, end)`, in order; `end` None has no upper bound."""
+    def __bool__(self) -> bool:
+        return self._count > 0
+
+    def slices(self, start: bytes, end: bytes | None) -> Iterator[list[bytes]]:
+        """The keys in `[start, end)`, in order, chunk by chunk; `end` None has no upper bound.
+
+        The set must not change meanwhile."""
         first = bisect_left(self._last, start)
-        if first == len(self._chunks) or (end is not None and end <= start):
-            return []
-        chunk = self._chunks[first]
-        low = bisect_left(chunk, start)
-        if end is not None and end <= self._last[first]:
-            return chunk[low : bisect_left(chunk, end)]
-        found = chunk[low:]
-        for at in range(first + 1, len(self._chunks)):
+        if end is not None and end <= start:
+            return
+        for at in range(first, len(self._chunks)):
             chunk = self._chunks[at]
+            low = bisect_left(chunk, start) if at == first else 0
             if end is not None and end <= self._last[at]:
-                found += chunk[: bisect_left(chunk, end)]
-                break
-            found += chunk
-        return found
+                yield chunk[low : bisect_left(chunk, end)]
+                return
+            yield chunk[low:] if low else chunk
+
+    def between(self, start: bytes, end: bytes | None) -> list[bytes]:
+        """The keys in `[start, end)`, in order."""
+        return list(chain.from_iterable(self.slices(start, end)))
+
+    def count(self, start: bytes, end: bytes | None) -> int:
+        """How many keys are in `[start, end)`."""
+        if end is not None and end <= start:
+            return 0
+        below = self._rank(start)
+        return (self._count if end is None else self._rank(end)) - below
+
+    def _rank(self, key: bytes) -> int:
+        """How many keys are below this one."""
+        at = bisect_left(self._last, key)
+        within = bisect_left(self._chunks[at], key) if at < len(self._chunks) else 0
+        return sum(map(len, self._chunks[:at])) + within

@@ -4,6 +4,7 @@ import pytest
 
 from etcdlite.keyrange import KeyRange
 from etcdlite.model import SHIFT, position_limit
+from etcdlite.store import keyindex as keyindex_module
 from etcdlite.store.keyindex import KeyIndex
 from etcdlite.store.sortedkeys import CHUNK, SortedKeys
 
@@ -106,3 +107,37 @@ def test_sorted_keys_agree_with_a_sorted_set() -> None:
         assert keys.between(start, end) == [key for key in ordered if start <= key < end]
         assert keys.between(start, None) == [key for key in ordered if start <= key]
     assert SortedKeys(ordered).between(b"\x10", b"\x20") == keys.between(b"\x10", b"\x20")
+
+
+def test_counts_pages_and_changes_agree_with_walking_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A random history of puts, deletions, changes taken back and compactions; the newest fifty changes are held."""
+    monkeypatch.setattr(keyindex_module, "RECENT", 50)
+    random = Random(5)
+    index, history = KeyIndex(), list[tuple[bytes, int]]()
+    compacted = 0
+    for revision in range(2, 1500):
+        key = b"%02d" % random.randrange(60)
+        gone = bool(index.last(key)) and not index.last(key) & 1 and random.random() < 0.4
+        position = tombstone(revision) if gone else put(revision)
+        index.append(key, position)
+        history.append((key, position))
+        if random.random() < 0.05:
+            index.take_back(key)
+            history.pop()
+        if random.random() < 0.02:
+            compacted = random.randint(compacted, revision)
+            for stale in list(index.stale):
+                index.compact(stale, compacted)
+        start, end = b"%02d" % random.randrange(60), random.choice((None, b"%02d" % random.randrange(61)))
+        keys = KeyRange(start, end)
+        limit = position_limit(random.randint(max(compacted, revision - 80), revision))
+        newest = {changed: position for changed, position in history if position < limit and changed in keys}
+        alive = [newest[each] for each in sorted(newest) if not newest[each] & 1]
+        assert index.live(keys, limit) == alive
+        assert index.live(keys, limit, most=3) == alive[:3]
+        assert index.count(keys, limit) == len(alive)
+        since = put(max(compacted, revision - random.randrange(80)) + 1)
+        expected = [position for changed, position in history if since <= position < limit and changed in keys]
+        assert [position for position, _ in index.changes(keys, since, limit)] == expected
+    loaded = KeyIndex.load(sorted(history, key=lambda change: change[1]))
+    assert loaded.count(ALL, position_limit(1500)) == len(loaded.live(ALL, position_limit(1500)))
