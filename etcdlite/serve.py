@@ -14,6 +14,7 @@ from etcdlite.config import Config
 from etcdlite.errors import DatabaseError
 from etcdlite.listen import check_free, check_tls
 from etcdlite.store.log import check_usable
+from machinery.pki.tls import TlsError
 from machinery.process.settings import HelpAsked, SettingsError
 
 DEFAULT_URL = "http://127.0.0.1:2379"
@@ -28,15 +29,16 @@ def main(words: Sequence[str]) -> int:
         return int(ended.code or 0)
     try:
         app = EtcdLite(config, clock=SystemClock())
+    except ValueError as error:
+        _say(str(error))
+        return USAGE_ERROR
+    try:
         if config.data_dir is not None:
             check_usable(config.data_dir)
         check_free(config)
         check_tls(config)
         logs.setup(config)
-    except ValueError as error:
-        _say(str(error))
-        return USAGE_ERROR
-    except (DatabaseError, OSError) as error:
+    except (DatabaseError, OSError, TlsError) as error:
         _say(str(error))
         return 1
     served = app.spec()
