@@ -16,7 +16,7 @@
       ClientSideError           what etcd's lock and election services meet as clients of the store
         SessionExpired, NoLeader, NotLeader, LeaderKeyMissing
     DatabaseError               the data directory cannot be used; ends the process with its text
-    Moved, Missing              the file is not where it was opened; it does not hold what it must
+    Moved, Damaged              the file is not where it was opened; it does not hold what was written to it
 
 Source of codes and texts: etcd's `api/v3rpc/rpctypes`, which clients compare literally.
 """
@@ -305,8 +305,8 @@ class Moved(Exception):
     """The database lies no longer where it was opened: deleted, or replaced."""
 
 
-class Missing(Exception):
-    """The file does not hold what it must."""
+class Damaged(Exception):
+    """The file does not hold what was written to it."""
 
 
 class DatabaseError(Refused):

@@ -27,6 +27,7 @@ from etcdlite.parts import Parts
 from etcdlite.rpc.header import RAFT_TERM
 from etcdlite.snapshots import unnamed
 from etcdlite.store.alarms import NAMES
+from etcdlite.store.points import Point
 from etcdlite.store.store import Store
 from machinery.rpc.api import Call
 from protos.pool import messages
@@ -136,6 +137,7 @@ class Maintenance:
                 for at in range(0, len(piece), MESSAGE_BYTES):
                     blob = piece[at : at + MESSAGE_BYTES]
                     remaining -= len(blob)
+                    store.reach(Point.SNAPSHOT_SENDS)
                     yield pb.SnapshotResponse(remaining_bytes=remaining, blob=blob)
         yield pb.SnapshotResponse(blob=digest.digest())
 

@@ -13,13 +13,12 @@ file would be as right and cuts every watch; and it would take as long as the st
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from actors import Clock
-from etcdlite.errors import Moved, Unavailable
+from etcdlite.errors import Unavailable
 from etcdlite.model import Change
 from etcdlite.store.faults import FAILURES, fault_of
 from etcdlite.store.log import Batch, Log, Size
@@ -208,7 +207,7 @@ class Committer:
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _give_up(self, batch: Pending, log: Log, error: sqlite3.Error | OSError | Moved) -> None:
+    def _give_up(self, batch: Pending, log: Log, error: Exception) -> None:
         """Memory goes back to before this batch; what came after it was built on it, and goes as well."""
         lost = (self._pending, batch)
         self._committing, self._pending = None, Pending()

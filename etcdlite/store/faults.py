@@ -10,9 +10,9 @@ import os
 import pathlib
 import sqlite3
 
-from etcdlite.errors import Corrupt, DatabaseError, FileFault, Missing, Moved, NoSpace, StoreError
+from etcdlite.errors import Corrupt, Damaged, DatabaseError, FileFault, Moved, NoSpace, StoreError
 
-FAILURES = (sqlite3.Error, OSError, Moved)
+FAILURES = (sqlite3.Error, OSError, Moved, Damaged)
 """What work on the file raises."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
@@ -36,7 +36,7 @@ def fault_of(error: BaseException, path: pathlib.Path) -> StoreError | None:
         return error
     if isinstance(error, Moved):
         return FileFault(f"etcdlite: {error}")
-    if isinstance(error, Missing):
+    if isinstance(error, Damaged):
         return Corrupt()
     if isinstance(error, OSError):
         return NoSpace() if error.errno in _FULL else FileFault(f"etcdlite: {path}: {error.strerror or error}")

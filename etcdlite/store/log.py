@@ -22,6 +22,7 @@ from etcdlite.model import SHIFT, Change, Record
 from etcdlite.store.faults import refusal
 from etcdlite.store.place import FILE, Place
 from etcdlite.store.points import Point, Reach, pass_by
+from etcdlite.store.rows import COLUMNS, INSERT, record_of, row_of
 
 FORMAT = 1
 """Of the file; a newer one is refused."""
@@ -45,13 +46,12 @@ _PRAGMAS = (
 _TABLES = """
 CREATE TABLE IF NOT EXISTS log(
   position INTEGER PRIMARY KEY, key BLOB NOT NULL, created INTEGER NOT NULL, version INTEGER NOT NULL,
-  lease INTEGER NOT NULL, value BLOB NOT NULL);
+  lease INTEGER NOT NULL, value BLOB NOT NULL, sum INTEGER);
 CREATE TABLE IF NOT EXISTS lease(id INTEGER PRIMARY KEY, ttl INTEGER NOT NULL, remaining INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS setting(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS entry(
   bucket TEXT, name BLOB, value BLOB NOT NULL, PRIMARY KEY(bucket, name)) WITHOUT ROWID;
 """
-_INSERT = "INSERT INTO log(position, key, created, version, lease, value) VALUES(?, ?, ?, ?, ?, ?)"
 _CHUNK = 500
 _SILENT = "silent"
 """Setting: how many commits changed no key."""
@@ -104,6 +104,8 @@ class Log:
             if not sync:
                 self._writer.execute("PRAGMA synchronous=OFF")
             self._writer.executescript(_TABLES)
+            if all(name != "sum" for _, name, *_ in self._writer.execute("PRAGMA table_info(log)")):
+                self._writer.execute("ALTER TABLE log ADD COLUMN sum INTEGER")
             settings = self.settings()
             found = settings.get("format", FORMAT)
             if found > FORMAT:
@@ -169,15 +171,17 @@ class Log:
         return found
 
     def read(self, positions: Sequence[int]) -> list[Record]:
-        """The records at these positions, oldest first; those that a compaction deleted are left out."""
+        """The records at these positions, oldest first; those that a compaction deleted are left out.
+
+        Raises Damaged, sqlite3.Error, Moved."""
         connection = self._readers.pop() if self._readers else self._reader()
         try:
             return [
-                Record(key, position, created, version, lease, value)
+                record_of(row)
                 for at in range(0, len(positions), _CHUNK)
-                for position, key, created, version, lease, value in connection.execute(
-                    "SELECT position, key, created, version, lease, value FROM log WHERE position IN "
-                    f"({','.join(map(str, positions[at : at + _CHUNK]))}) ORDER BY position"
+                for row in connection.execute(
+                    f"SELECT {COLUMNS} FROM log WHERE position IN ({','.join(map(str, positions[at : at + _CHUNK]))}) "
+                    "ORDER BY position"
                 )
             ]
         finally:
@@ -223,7 +227,7 @@ class Log:
 
     def _write(self, batch: Batch, silent: int) -> None:
         writer = self._writer
-        writer.executemany(_INSERT, (_row(change.record) for change in batch.changes))
+        writer.executemany(INSERT, (row_of(change.record) for change in batch.changes))
         if batch.forgotten:
             writer.executemany("DELETE FROM log WHERE position = ?", ((p,) for p in batch.forgotten))
         for lease_id, lease in batch.leases.items():
@@ -306,7 +310,3 @@ class Log:
 def check_usable(data_dir: str) -> None:
     """Raise DatabaseError unless a store can be opened in this directory right now. Makes what is missing there."""
     Log.open(data_dir).close()
-
-
-def _row(record: Record) -> tuple[int, bytes, int, int, int, bytes]:
-    return record.position, record.key, record.created, record.version, record.lease, record.value

@@ -1,21 +1,27 @@
 """The state that a file or an export holds, made anew at each start.
 
 Reading every change's key and position walks the whole table, so a start meets every damaged page of it; and what must
-follow from one another is checked on the way. Values are not looked at: `check` does that, when it is asked to.
+follow from one another is checked on the way. Only the newest values are looked at, as many as memory holds: `check`
+reads them all, when it is asked to.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from etcdlite.errors import Damaged
 from etcdlite.model import SHIFT
+from etcdlite.store.alarms import CORRUPT, setting_of
 from etcdlite.store.export import Export
 from etcdlite.store.faults import FAILURES, damage, refusal
 from etcdlite.store.keyindex import KeyIndex
 from etcdlite.store.log import FORMAT, Batch, Log
 from etcdlite.store.mvcc import NOT_COMPACTED, Mvcc
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,12 @@ def _recover(file: Log, cache_bytes: int, now: float) -> Recovered:
             state.leases.attach(key, lease)
     current = sorted(state.index.last(key) for key, _ in state.index.items())
     live = [position for position in current if not position & 1]
-    held = file.newest(live, cache_bytes // 2)
+    try:
+        held = file.newest(live, cache_bytes // 2)
+    except Damaged as error:  # of a value or two: the others can be served
+        log.error("the database is damaged path=%s error=%s", file.path, error)
+        held = []
+        settings = {**settings, setting_of(CORRUPT, settings["member"]): 1}
     state.records.load(held)
     state.records.complete = sum(1 for _ in state.index.positions()) == len(held)
     return Recovered(state, settings["cluster"], settings["member"], settings, file.entries())

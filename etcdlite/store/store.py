@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from actors import Clock
 from etcdlite.auth.state import AuthState
-from etcdlite.errors import Corrupt, FileFault, LeaseNotFound, Missing, NoSpace, StoreError
+from etcdlite.errors import Corrupt, Damaged, FileFault, LeaseNotFound, NoSpace, StoreError
 from etcdlite.keyrange import KeyRange
 from etcdlite.metrics.counts import Counts
 from etcdlite.model import Change, DeleteResult, PutResult, RangeResult, TxnResult, position_limit
@@ -297,7 +297,7 @@ class Store:
         if len(found) < len(positions):
             # A compaction may have taken them meanwhile. Who still asks for them then, has them in the index.
             if not self._absent.isdisjoint(positions):
-                raise await self._unreadable(Missing(f"rows of {len(self._absent & set(positions))} changes are gone"))
+                raise await self._unreadable(Damaged(f"rows of {len(self._absent & set(positions))} changes are gone"))
             self._absent.update(positions)
             self._absent.difference_update(record.position for record in found)
 

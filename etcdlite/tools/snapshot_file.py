@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from etcdlite.store.check import problems
 from etcdlite.store.log import FORMAT
 from etcdlite.tools.failure import ToolError
 
@@ -86,13 +87,9 @@ def opened(path: pathlib.Path) -> Iterator[sqlite3.Connection]:
 
 
 def whole(file: sqlite3.Connection, path: pathlib.Path) -> None:
-    """Raise ToolError unless every page of a database is what it should be. Blocks."""
-    try:
-        problems = [row[0] for row in file.execute("PRAGMA integrity_check(3)")]
-    except sqlite3.DatabaseError as error:
-        problems = [str(error)]
-    if problems != ["ok"]:
-        raise ToolError(f"{path}: damaged: {'; '.join(problems)}")
+    """Raise ToolError unless every page and every row of a database is what it should be. Blocks."""
+    if found := problems(file):
+        raise ToolError(f"{path}: damaged: {'; '.join(found[:3])}")
 
 
 def sha256(path: pathlib.Path, size: int) -> bytes:
