@@ -14,9 +14,11 @@ import pytest
 
 from machinery.rpc import RpcError
 from machinery.rpc.grpc_channel import GrpcChannel
+from protos.pool import messages
 from tests.support.auth import OK, READ, READWRITE, WRITE, AuthClient, auth_etcd, auth_etcdlite, authpb, outcome, wipe
 from tests.support.etcd import EtcdProcess, etcd_binary, pb
 
+lockpb = messages("v3lockpb")
 KINDS = ("memory", "file", "grpc", "etcd")
 
 DENIED = ("PERMISSION_DENIED", "etcdserver: permission denied")
@@ -556,3 +558,15 @@ async def test_the_members_are_for_administrators(store: AuthClient) -> None:
     assert await outcome(user.cluster.MemberRemove(pb.MemberRemoveRequest(ID=1))) == DENIED
     with pytest.raises(RpcError):
         await store.cluster.MemberRemove(pb.MemberRemoveRequest(ID=1))
+
+
+async def test_locks_are_asked_for_as_their_caller(store: AuthClient) -> None:
+    """The lock service works on keys on behalf of who calls."""
+    _, user = await limited(store)
+    lease = (await user.leases.LeaseGrant(pb.LeaseGrantRequest(TTL=60))).ID
+    locked = await user.locks.Lock(lockpb.LockRequest(name=b"b/lock", lease=lease))
+    assert locked.key.startswith(b"b/lock/")
+    assert await outcome(store.locks.Unlock(lockpb.UnlockRequest(key=locked.key))) != OK
+    assert await outcome(user.locks.Unlock(lockpb.UnlockRequest(key=locked.key))) == OK
+    refused = await outcome(user.locks.Lock(lockpb.LockRequest(name=b"r/lock", lease=lease)))
+    assert refused[1] == DENIED[1]

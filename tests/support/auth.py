@@ -57,6 +57,7 @@ class AuthClient(EtcdClient):
         super().__init__(MetadataChannel(channel, metadata) if metadata else channel)
         self.auth = Stub(self.channel, "etcdserverpb.Auth")
         self.cluster = Stub(self.channel, "etcdserverpb.Cluster")
+        self.locks = Stub(self.channel, "v3lockpb.Lock")
 
     async def login(self, name: str, password: str) -> AuthClient:
         """The same store as this user."""
