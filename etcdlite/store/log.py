@@ -28,7 +28,7 @@ FORMAT = 1
 """Of the file; a newer one is refused."""
 VACUUM_PAGES = 64
 """Pages given back to the file system by one commit that deletes."""
-DEFRAGMENT_PAGES = 256
+DEFRAGMENT_PAGES = 64
 """Pages given back by one step of a defragmentation; writers get in between."""
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another connection's lock."""
