@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
 
-from tests.support.etcd import EtcdClient, pb
+from tests.support.etcd import EtcdClient, WatchSession, etcd_version, pb
 
 F = pb.WatchCreateRequest
 PUT, DELETE = 0, 1
@@ -206,3 +207,157 @@ async def test_a_watcher_hears_before_the_writer_returns(store: EtcdClient, pref
             reply = await store.put(prefix + b"k", b"%d" % number)
             response = await watch.next()
             assert response.events[-1].kv.mod_revision == reply.header.revision
+
+
+async def test_ids_are_chosen_and_used_again(store: EtcdClient, prefix: bytes) -> None:
+    """The server counts up and leaves out what is taken; an id is free once its watch was cancelled."""
+    async with store.watching() as watch:
+        assert (await watch.create(prefix, watch_id=1)).watch_id == 1
+        assert [(await watch.create(prefix)).watch_id for _ in range(3)] == [0, 2, 3]
+        watch.cancel(0)
+        assert (await watch.next()).canceled
+        assert (await watch.create(prefix)).watch_id == 4, "it does not go back"
+        watch.cancel(1)
+        assert (await watch.next()).canceled
+        assert (await watch.create(prefix, watch_id=1)).watch_id == 1
+        assert (await watch.create(prefix, watch_id=-5)).watch_id == -5
+        refused = await watch.create(prefix, watch_id=-5)
+        assert (refused.watch_id, refused.created, refused.canceled) == (-1, True, True)
+
+
+async def test_cancelling_what_is_not_there_says_nothing(store: EtcdClient, prefix: bytes) -> None:
+    async with store.watching() as watch:
+        for watch_id in (0, 7, -1):
+            watch.cancel(watch_id)
+        await watch.create(prefix + b"k")
+        watch.cancel(0)
+        assert (await watch.next()).canceled
+        watch.cancel(0)
+        assert (await watch.create(prefix + b"k", watch_id=9)).watch_id == 9, "nothing came before it"
+
+
+@pytest.mark.parametrize("revision", [-1, -(2**63)])
+async def test_negative_revisions_are_refused(
+    store: EtcdClient, prefix: bytes, revision: int, request: pytest.FixtureRequest
+) -> None:
+    if request.node.callspec.params["store"] == "etcd" and etcd_version() < (3, 5):
+        pytest.skip("etcd 3.4 names the id that was asked for")
+    async with store.watching() as watch:
+        refused = await watch.create(prefix, start_revision=revision, watch_id=3)
+        assert (refused.watch_id, refused.created, refused.canceled, refused.compact_revision) == (-1, True, True, 0)
+        assert refused.cancel_reason == "etcdserver: mvcc: required revision has been compacted"
+        assert (await watch.create(prefix, watch_id=3)).watch_id == 3
+
+
+async def test_a_watch_that_lost_its_history_keeps_its_id_until_cancelled(store: EtcdClient, prefix: bytes) -> None:
+    """As etcd has it: the header names no revision, and no reason is given beside the compacted revision."""
+    base = await store.revision()
+    for _ in range(3):
+        await store.put(prefix + b"k")
+    await store.compact(base + 3)
+    async with store.watching() as watch:
+        await watch.create(prefix + b"k", start_revision=base + 1, watch_id=4)
+        lost = await watch.next()
+        assert (lost.watch_id, lost.canceled, lost.created, lost.compact_revision) == (4, True, False, base + 3)
+        assert (lost.header.revision, lost.cancel_reason) == (0, "")
+        refused = await watch.create(prefix + b"k", watch_id=4)
+        assert refused.cancel_reason == "mvcc: duplicate watch ID provided on the WatchStream"
+        watch.cancel(4)
+        canceled = await watch.next()
+        assert (canceled.watch_id, canceled.canceled, canceled.compact_revision) == (4, True, 0)
+        assert (await watch.create(prefix + b"k", watch_id=4)).watch_id == 4
+
+
+async def test_everything_and_everything_from_a_key_on(store: EtcdClient, prefix: bytes) -> None:
+    """An empty key is the lowest, and watching a key whose name begins another's does not hear of that."""
+    async with store.watching() as watch:
+        for watch_id, (key, end) in enumerate(
+            ((b"", b"\0"), (prefix + b"b", b"\0"), (prefix + b"b", b""), (b"", b"")), 1
+        ):
+            assert (await watch.create(key, end, watch_id=watch_id)).created
+        heard: dict[int, list[bytes]] = {1: [], 2: [], 3: [], 4: []}
+        last = 0
+        for name in (b"a", b"b", b"b0", b"c"):
+            last = (await store.put(prefix + name)).header.revision
+        while sum(len(names) for names in heard.values()) < 8:
+            response = await watch.next()
+            heard[response.watch_id] += [event.kv.key.removeprefix(prefix) for event in response.events]
+            assert response.header.revision <= last
+    assert heard == {1: [b"a", b"b", b"b0", b"c"], 2: [b"b", b"b0", b"c"], 3: [b"b"], 4: []}
+
+
+async def test_previous_values_are_there_as_far_as_history_is(store: EtcdClient, prefix: bytes) -> None:
+    """The value before the compacted revision is gone, and is not told; the event itself is."""
+    base = await store.revision()
+    for number in range(4):
+        await store.put(prefix + b"k", b"%d" % number)
+    await store.compact(base + 3, physical=True)
+    async with store.watching() as watch:
+        await watch.create(prefix + b"k", prev_kv=True, start_revision=base + 3)
+        third, fourth = await watch.events(2)
+        assert (third.kv.value, third.HasField("prev_kv")) == (b"2", False)
+        assert (fourth.kv.value, fourth.prev_kv.value) == (b"3", b"2")
+        await store.compact(base + 4, physical=True)
+        await store.put(prefix + b"k", b"4")
+        (fifth,) = await watch.events(1)
+        assert fifth.prev_kv.value == b"3", "a live watch has it whatever is compacted"
+
+
+@pytest.mark.parametrize("from_history", [False, True], ids=["live", "history"])
+async def test_large_revisions_come_in_fragments(
+    store: EtcdClient, prefix: bytes, from_history: bool, request: pytest.FixtureRequest
+) -> None:
+    """To who asks: all but the last say that more follows, each fits into a message, together they are the revision."""
+    base = await store.revision()
+    names, value = [prefix + b"%d" % number for number in range(6)], b"v" * 400_000
+
+    async def change() -> None:
+        for some in (names[:3], names[3:]):
+            await store.txn(success=[pb.PutRequest(key=name, value=value) for name in some])
+        await store.delete(prefix, prefix + b"\xff")
+
+    async def hear(watch: WatchSession) -> list[Any]:
+        responses = [await watch.next()]
+        while responses[-1].fragment or responses[-1].events[-1].kv.mod_revision < base + 3:
+            responses.append(await watch.next())
+        return responses
+
+    if from_history:
+        await change()
+    async with store.watching() as split, store.watching() as whole:
+        for watch, fragment in ((split, True), (whole, False)):
+            await watch.create(prefix, prefix + b"\xff", start_revision=base + 1, fragment=fragment, prev_kv=True)
+        if not from_history:
+            await change()
+        parts, responses = await hear(split), await hear(whole)
+    events = [event for response in responses for event in response.events]
+    assert [event for part in parts for event in part.events] == events and len(events) == 12
+    assert not any(response.fragment for response in responses)
+    if request.node.callspec.params["store"] != "spec":  # which cuts nothing
+        assert any(part.fragment for part in parts)
+        assert all(part.ByteSize() < 2 * 1024 * 1024 for part in parts)
+
+
+async def test_progress_is_not_told_without_a_watch(store: EtcdClient, prefix: bytes) -> None:
+    async with store.watching() as watch:
+        watch.request_progress()
+        created = await watch.create(prefix)
+        if not created.created:
+            created = await watch.next()  # etcd 3.4 answers
+        assert created.created
+        watch.request_progress()
+        assert (await watch.next()).watch_id == -1
+
+
+async def test_a_client_that_says_no_more_hears_on(store: EtcdClient, prefix: bytes) -> None:
+    """Closing the sending side ends no watch."""
+
+    async def requests() -> Any:
+        yield pb.WatchRequest(create_request=F(key=prefix + b"k"))
+
+    base = await store.revision()
+    async with contextlib.aclosing(store.watches.Watch(requests())) as replies:
+        assert (await anext(replies)).created
+        for number in range(3):
+            await store.put(prefix + b"k", b"%d" % number)
+            assert brief((await anext(replies)).events) == [("PUT", b"k", base + number + 1)]

@@ -8,6 +8,7 @@ the real store with this. Time does not run: leases end only when revoked.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
@@ -396,6 +397,7 @@ class WatchService:
         spec = self.spec
         cursors: dict[int, tuple[Any, int]] = {}
         lost: set[int] = set()
+        ids = itertools.count()
         out: asyncio.Queue[Any] = asyncio.Queue()
 
         def deliver() -> None:
@@ -432,7 +434,7 @@ class WatchService:
         async def read() -> None:
             async for request in requests:
                 deliver()  # what is said of a revision comes after its events
-                for reply in self.control(request, cursors, lost):
+                for reply in self.control(request, cursors, lost, ids):
                     out.put_nowait(reply)
                 async with spec.changed:
                     spec.changed.notify_all()
@@ -452,8 +454,11 @@ class WatchService:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def control(self, request: Any, cursors: dict[int, tuple[Any, int]], lost: set[int]) -> Iterator[Any]:
-        """lost: ids of watches that ended since their history is gone, which stay taken until cancelled."""
+    def control(
+        self, request: Any, cursors: dict[int, tuple[Any, int]], lost: set[int], ids: Iterator[int]
+    ) -> Iterator[Any]:
+        """lost: ids of watches that ended since their history is gone, which stay taken until cancelled. ids: to choose
+        from, each once."""
         spec = self.spec
         kind = request.WhichOneof("request_union")
         if kind == "create_request":
@@ -474,8 +479,7 @@ class WatchService:
                 return
             watch_id = create.watch_id
             if not watch_id:
-                taken = {*cursors, *lost}
-                watch_id = next(number for number in range(len(taken) + 1) if number not in taken)
+                watch_id = next(number for number in ids if number not in {*cursors, *lost})
             cursors[watch_id] = create, create.start_revision or spec.revision + 1
             yield pb.WatchResponse(header=spec.header(), watch_id=watch_id, created=True)
         elif kind == "cancel_request":

@@ -32,7 +32,7 @@ class EtcdClient:
         self.kv = Stub(channel, "etcdserverpb.KV")
         self.leases = Stub(channel, "etcdserverpb.Lease")
         self.maintenance = Stub(channel, "etcdserverpb.Maintenance")
-        self._watch = Stub(channel, "etcdserverpb.Watch")
+        self.watches = Stub(channel, "etcdserverpb.Watch")
 
     async def put(self, key: bytes, value: bytes = b"", **options: Any) -> Any:
         return await self.kv.Put(pb.PutRequest(key=key, value=value, **options))
@@ -57,7 +57,7 @@ class EtcdClient:
     async def watching(self) -> AsyncIterator[WatchSession]:
         """A watch stream for the time of the block."""
         session = WatchSession()
-        session.ended = reader = asyncio.create_task(session.read(self._watch))
+        session.ended = reader = asyncio.create_task(session.read(self.watches))
         try:
             yield session
         finally:
