@@ -1,4 +1,5 @@
-"""The real etcdctl sets up users and roles of `python -m etcdlite`, and works as them."""
+"""Real clients of users and roles: etcdctl sets them up on `python -m etcdlite` and works as them, aetcd logs in, and
+etcd takes the tokens that etcdlite signed, as etcdlite takes etcd's."""
 
 from __future__ import annotations
 
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from machinery.rpc.grpc_channel import GrpcChannel
 from tests.e2e.test_etcdctl import Etcdctl, watching
-from tests.support.etcd import start_etcdlite
+from tests.support.auth import OK, READ, AuthClient, outcome
+from tests.support.etcd import EtcdliteProcess, EtcdProcess, StoreProcess, etcd_binary, start_etcdlite
 
 pytestmark = [
     pytest.mark.e2e,
@@ -85,3 +88,71 @@ def test_users_and_roles(user: As) -> None:
     assert "User reader deleted" in root("user", "delete", "reader")
     assert "Authentication Disabled" in root("auth", "disable")
     assert nobody("get", "secret", "--print-value-only") == "1\n"
+
+
+async def test_aetcd_logs_in(user: As) -> None:
+    import aetcd
+
+    nobody = user("")
+    nobody("put", "k", "1")
+    nobody("user", "add", "root:pw")
+    nobody("user", "grant-role", "root", "root")
+    nobody("auth", "enable")
+    host, _, port = nobody.url.removeprefix("http://").rpartition(":")
+    async with aetcd.Client(host=host, port=int(port), username="root", password="pw") as client:
+        assert (await client.get(b"k")).value == b"1"
+        assert await client.put(b"k", b"2")
+    with pytest.raises(aetcd.ClientError):
+        async with aetcd.Client(host=host, port=int(port)) as client:
+            await client.get(b"k")
+
+
+class JwtEtcd(EtcdProcess):
+    def __init__(self, directory: Path, token: str) -> None:
+        super().__init__(directory)
+        self._token = token
+
+    def command(self) -> list[str]:
+        return [*super().command(), "--bcrypt-cost", "4", "--auth-token", self._token]
+
+
+@pytest.mark.skipif(etcd_binary() is None, reason="etcd is not installed (apt-get install etcd-server)")
+async def test_signed_tokens_are_those_of_etcd(tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    (tmp_path / "key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+        )
+    )
+    (tmp_path / "pub").write_bytes(
+        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    token = f"jwt,pub-key={tmp_path / 'pub'},priv-key={tmp_path / 'key'},sign-method=RS256,ttl=10m"
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "theirs").mkdir()
+    processes: list[StoreProcess] = [
+        EtcdliteProcess(tmp_path / "ours", "--bcrypt-cost", "4", "--auth-token", token),
+        JwtEtcd(tmp_path / "theirs", token),
+    ]
+    clients: list[AuthClient] = []
+    try:
+        for process in processes:
+            process.start()
+            clients.append(AuthClient(GrpcChannel(process.address)))
+        tokens = []
+        for client in clients:
+            await client.add_role("r", (READ, b"k", b""))
+            await client.add_user("u", "pw", "r")
+            await client.enable()
+            tokens.append(str((await client.login("u", "pw")).metadata["token"]))
+        for client, shown in zip(clients, reversed(tokens), strict=True):
+            assert await outcome(client.showing(shown).get(b"k")) == OK
+            assert (await outcome(client.showing(shown).put(b"k")))[0] == "PERMISSION_DENIED"
+    finally:
+        for client in clients:
+            await client.channel.close()
+        for process in processes:
+            process.kill()
