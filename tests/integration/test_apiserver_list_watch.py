@@ -201,8 +201,8 @@ async def test_a_deletion_tells_the_last_state_at_the_deletions_version(server: 
 
 async def test_selected_objects_come_and_go_as_their_labels_change(server: Server) -> None:
     client = server.client()
-    await client.create(CONFIGMAPS, configmap("a"))
-    watcher = Watcher(client.watch(CONFIGMAPS, namespace="default", label_selector="on=yes"))
+    start = (await client.create(CONFIGMAPS, configmap("a")))["metadata"]["resourceVersion"]
+    watcher = Watcher(client.watch(CONFIGMAPS, namespace="default", label_selector="on=yes", resource_version=start))
 
     async def label(value: str | None, data: str) -> None:
         change = {"metadata": {"labels": {"on": value}}, "data": {"x": data}}
@@ -229,7 +229,8 @@ async def test_selected_objects_come_and_go_as_their_labels_change(server: Serve
 
 async def test_pods_move_into_a_nodes_watch_when_they_are_bound(server: Server) -> None:
     client = server.client()
-    watcher = Watcher(client.watch(PODS, field_selector="spec.nodeName=n1"))
+    start = (await client.list(PODS)).resource_version
+    watcher = Watcher(client.watch(PODS, field_selector="spec.nodeName=n1", resource_version=start))
     await client.create(PODS, pod("a"))
     await client.create(PODS, pod("other"))
     binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "a"}, "target": {"name": "n1"}}
@@ -241,7 +242,10 @@ async def test_pods_move_into_a_nodes_watch_when_they_are_bound(server: Server) 
 
 async def test_a_watch_of_one_name(server: Server) -> None:
     client = server.client()
-    watcher = Watcher(client.watch(CONFIGMAPS, namespace="default", field_selector="metadata.name=b"))
+    start = (await client.list(CONFIGMAPS)).resource_version
+    watcher = Watcher(
+        client.watch(CONFIGMAPS, namespace="default", field_selector="metadata.name=b", resource_version=start)
+    )
     await client.create(CONFIGMAPS, configmap("a"))
     await client.create(CONFIGMAPS, configmap("b"))
     await client.create(CONFIGMAPS, configmap("b", namespace="kube-system"))
