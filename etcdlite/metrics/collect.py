@@ -71,6 +71,7 @@ def _store(out: Exposition, store: Store) -> None:
     last = store.compactor.last.timestamp() if store.compactor.last is not None else 0
     out.counter("etcd_debugging_mvcc_db_compaction_keys_total", "Changes that compactions removed.", removed)
     out.gauge("etcd_debugging_mvcc_db_compaction_last", "Unix time of the last compaction, 0 before the first.", last)
+    out.counter("etcd_debugging_mvcc_events_total", "Events sent to watches.", store.hub.sent)
     size = store.size
     out.gauge("etcd_mvcc_db_total_size_in_bytes", "Bytes of the database.", size.total)
     out.gauge("etcd_mvcc_db_total_size_in_use_in_bytes", "Bytes of the database that hold data.", size.used)

@@ -35,6 +35,8 @@ class Hub:
     def __init__(self, state: Mvcc, *, load: Callable[[Sequence[int]], Awaitable[None]]) -> None:
         self.state = state
         self.groups = Groups()
+        self.sent = 0
+        """Events that went to watches."""
         self.held = 0
         """Bytes of the events that are queued for some stream."""
         self._load = load

@@ -82,7 +82,8 @@ class WatchStream(Actor):
     @property
     def load(self) -> tuple[int, int, int]:
         """(watches, those of them that catch up, events queued)."""
-        return len(self._watches), len(self._behind), sum(isinstance(each, Events) for each in self._queue)
+        queued = (each for each in self._queue if isinstance(each, Events))
+        return len(self._watches), len(self._behind), sum(len(each.changes) * len(each.watches) for each in queued)
 
     # ---- the actor: requests ----------------------------------------------------------------------------------
 
@@ -289,6 +290,7 @@ class WatchStream(Actor):
 
     def _responses(self, watches: Sequence[Watch], revision: int, changes: Sequence[Change]) -> EncodedMany:
         first = watches[0]
+        self._hub.sent += len(changes) * len(watches)
         wires = responses(
             self._header.wire(revision),
             [watch.id for watch in watches],

@@ -31,6 +31,7 @@ SERVED = {
     "etcd_debugging_mvcc_current_revision",
     "etcd_debugging_mvcc_db_compaction_keys_total",
     "etcd_debugging_mvcc_db_compaction_last",
+    "etcd_debugging_mvcc_events_total",
     "etcd_debugging_mvcc_keys_total",
     "etcd_debugging_mvcc_pending_events_total",
     "etcd_debugging_mvcc_slow_watcher_total",
@@ -130,6 +131,8 @@ async def test_metrics_tell_what_happened(tmp_path: Path) -> None:
         async with store.watching() as watch:
             await watch.create(b"a")
             await watch.create(b"b")
+            await watch.create(b"a", start_revision=6)
+            await watch.events(1)
             told = samples(await scrape(url))
         after = samples(await scrape(url))
         await channel.close()
@@ -143,7 +146,8 @@ async def test_metrics_tell_what_happened(tmp_path: Path) -> None:
         "etcd_debugging_mvcc_db_compaction_keys_total": 3,
         "etcd_debugging_mvcc_keys_total": 3,
         "etcd_debugging_mvcc_watch_stream_total": 1,
-        "etcd_debugging_mvcc_watcher_total": 2,
+        "etcd_debugging_mvcc_watcher_total": 3,
+        "etcd_debugging_mvcc_events_total": 1,
         "etcd_debugging_lease_granted_total": 1,
         "etcd_debugging_lease_revoked_total": 1,
         "etcd_debugging_lease_ttl_total_sum": 100,
@@ -162,7 +166,11 @@ async def test_metrics_tell_what_happened(tmp_path: Path) -> None:
     assert told[f'grpc_server_handled_total{{{put},grpc_code="OK"}}'] == 3
     assert told[f'grpc_server_handled_total{{{put},grpc_code="InvalidArgument"}}'] == 1
     watched = 'grpc_type="bidi_stream",grpc_service="etcdserverpb.Watch",grpc_method="Watch"'
-    assert told[f"grpc_server_msg_received_total{{{watched}}}"] == told[f"grpc_server_msg_sent_total{{{watched}}}"] == 2
+    assert (
+        told[f"grpc_server_msg_received_total{{{watched}}}"]
+        == told[f"grpc_server_msg_sent_total{{{watched}}}"] - 1
+        == 3
+    )
     assert told["etcd_disk_backend_commit_duration_seconds_count"] >= 7
     assert 0 < told["etcd_disk_wal_fsync_duration_seconds_sum"] <= told["etcd_disk_backend_commit_duration_seconds_sum"]
     assert told["etcd_network_client_grpc_sent_bytes_total"] > told["etcd_mvcc_db_total_size_in_bytes"] > 0
