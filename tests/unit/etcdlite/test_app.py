@@ -156,7 +156,7 @@ async def test_a_slow_watcher_falls_behind_and_misses_nothing(monkeypatch: pytes
         revisions: list[int] = []
 
         async def read() -> None:
-            async for response in store._watch.Watch(requests()):
+            async for response in store.watches.Watch(requests()):
                 if response.created:
                     await go.wait()  # a client that takes nothing for a while
                 revisions.extend(event.kv.mod_revision for event in response.events)
