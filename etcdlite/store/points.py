@@ -10,7 +10,7 @@ from enum import Enum
 
 
 class Point(Enum):
-    """Where a store may be killed, in the order in which a write, a compaction and a snapshot pass them."""
+    """Where a store may be killed, in the order in which a write, a compaction, a snapshot and a restore pass them."""
 
     COMMIT_BEGINS = "commit-begins"
     """Applied in memory; nothing of it is in the file."""
@@ -30,6 +30,14 @@ class Point(Enum):
     """The copy is whole; nothing of it is sent."""
     SNAPSHOT_SENDS = "snapshot-sends"
     """A part of the snapshot is about to be sent."""
+    RESTORE_COPIED = "restore-copied"
+    """The database of a snapshot is copied, under another name, and nothing is changed in it."""
+    RESTORE_BUILT = "restore-built"
+    """The data directory is whole, and has not its name yet."""
+
+
+SERVING = tuple(point for point in Point if not point.value.startswith("restore-"))
+"""Those that a running store passes."""
 
 
 Reach = Callable[[Point], None]

@@ -22,6 +22,7 @@ from typing import Any
 
 from etcdlite.model import SHIFT
 from etcdlite.store.place import FILE
+from etcdlite.store.points import Point, Reach, pass_by
 from etcdlite.tools.failure import ToolError
 from etcdlite.tools.save import sync_directory
 from etcdlite.tools.snapshot_file import SnapshotFile, open_snapshot, opened, whole
@@ -79,8 +80,9 @@ async def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def restore(path: pathlib.Path, target: pathlib.Path, *, bump: int, trust: bool) -> int:
-    """Make a data directory. trust: whatever the digest says. Returns its revision. Blocks.
+def restore(path: pathlib.Path, target: pathlib.Path, *, bump: int, trust: bool, reach: Reach = pass_by) -> int:
+    """Make a data directory. trust: whatever the digest says. reach: called at the named points. Returns its revision.
+    Blocks.
 
     The directory appears whole under its name, or not at all. Raises ToolError, OSError, sqlite3.Error."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -93,8 +95,9 @@ def restore(path: pathlib.Path, target: pathlib.Path, *, bump: int, trust: bool)
     target.parent.mkdir(parents=True, exist_ok=True)
     building = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.name}.restore-", dir=target.parent))  # mode 0700
     try:
-        revision = _build(snapshot, building / FILE, bump)
+        revision = _build(snapshot, building / FILE, bump, reach)
         sync_directory(building)
+        reach(Point.RESTORE_BUILT)
         os.rename(building, target)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
@@ -103,8 +106,9 @@ def restore(path: pathlib.Path, target: pathlib.Path, *, bump: int, trust: bool)
     return revision
 
 
-def _build(snapshot: SnapshotFile, target: pathlib.Path, bump: int) -> int:
+def _build(snapshot: SnapshotFile, target: pathlib.Path, bump: int, reach: Reach) -> int:
     snapshot.copy_to(target)
+    reach(Point.RESTORE_COPIED)
     with opened(target) as file:
         whole(file, snapshot.path)
     with contextlib.closing(sqlite3.connect(target, isolation_level=None)) as file:

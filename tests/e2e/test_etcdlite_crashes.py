@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -21,12 +23,16 @@ from typing import Any
 
 import pytest
 
+from etcdlite.config import Config
 from etcdlite.model import SHIFT
+from etcdlite.store.check import check_file
 from etcdlite.store.log import Log
-from etcdlite.store.points import Point
+from etcdlite.store.points import SERVING, Point
 from etcdlite.store.recovery import recover
+from etcdlite.tools.restore import restore
 from machinery.rpc import Code, RpcError
 from tests.support.etcd import EtcdClient, EtcdliteProcess, pb
+from tests.support.faults import serving
 
 pytestmark = pytest.mark.e2e
 
@@ -217,7 +223,7 @@ async def test_nothing_is_lost_or_halved_at_any_point(tmp_path: Path) -> None:
     chance = random.Random(7)
     history = History()
     process = CrashingProcess(tmp_path)
-    for point in Point:
+    for point in SERVING:
         process.point, process.count = point, chance.randrange(1, 12)
         await live(process, history, chance)
     process.point = None
@@ -288,8 +294,7 @@ def _after(value: int) -> int:
 
 
 def _is_whole(path: Path) -> None:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert check_file(path) == []
     with contextlib.closing(Log(path)) as log:
         recover(log, cache_bytes=0, now=0.0)
 
@@ -323,3 +328,56 @@ def _rows(data_dir: Path) -> int:
     with contextlib.closing(sqlite3.connect(f"file:{data_dir}/store.db?mode=ro", uri=True)) as connection:
         (count,) = connection.execute(f"SELECT count(*) FROM log WHERE position >> {SHIFT} > 1").fetchone()
         return int(count)
+
+
+@pytest.mark.parametrize("tool", ["etcdlite", "etcdctl"])
+async def test_a_snapshot_that_breaks_off_leaves_no_file_that_looks_whole(tool: str, tmp_path: Path) -> None:
+    if tool == "etcdctl" and shutil.which("etcdctl") is None:
+        pytest.skip("etcdctl is not installed (apt-get install etcd-client)")
+    process = CrashingProcess(tmp_path)
+    process.point, process.count = Point.SNAPSHOT_SENDS, 20
+    await asyncio.to_thread(process.start)
+    try:
+        async with client_of(process) as store:
+            await asyncio.gather(*(store.put(b"k%d" % number, random.randbytes(100_000)) for number in range(30)))
+        target = tmp_path / "snapshot.db"
+        command = ["etcdctl"] if tool == "etcdctl" else [sys.executable, "-m", "etcdlite"]
+        command += [f"--endpoints={process.address}"] if tool == "etcdctl" else []
+        command += ["snapshot", "save", str(target)]
+        command += [] if tool == "etcdctl" else [f"--endpoints={process.address}"]
+        environment = {**os.environ, "ETCDCTL_API": "3"}
+        done = await asyncio.to_thread(
+            subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+    finally:
+        process.kill()
+    assert done.returncode != 0, done.stdout
+    assert "Traceback" not in done.stderr
+    assert not target.exists()
+    process.point = None
+    await asyncio.to_thread(process.start)
+    process.kill()
+    assert [path.name for path in process.data_dir.iterdir() if path.name.startswith("snapshot-")] == [], "swept"
+
+
+@pytest.mark.parametrize("point", [Point.RESTORE_COPIED, Point.RESTORE_BUILT])
+async def test_a_restore_that_breaks_off_leaves_no_directory_that_starts(point: Point, tmp_path: Path) -> None:
+    async with serving(Config(data_dir=str(tmp_path / "old"))) as (store, _):
+        await store.put(b"k", b"1")
+        blobs = [part.blob async for part in store.maintenance.Snapshot(pb.SnapshotRequest())]
+    snapshot, target = tmp_path / "snapshot.db", tmp_path / "new"
+    snapshot.write_bytes(b"".join(blobs))
+    broken_off = (
+        "import pathlib; from etcdlite.store.points import Point; from etcdlite.tools.restore import restore;"
+        "from tests.support.crashing_etcdlite import Killer;"
+        f"restore(pathlib.Path({str(snapshot)!r}), pathlib.Path({str(target)!r}), bump=1000, trust=False,"
+        f" reach=Killer(Point({point.value!r}), 1))"
+    )
+    done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", broken_off], check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert not target.exists()
+    assert await asyncio.to_thread(restore, snapshot, target, bump=1000, trust=False) == 1002
+    async with serving(Config(data_dir=str(target))) as (store, _):
+        assert (await store.get(b"k")).kvs[0].value == b"1"
+        with pytest.raises(RpcError, match="compacted"):
+            await store.get(b"k", revision=2)
