@@ -13,13 +13,20 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from typing import IO
 
+from etcdlite.errors import FileFault
+
 PREFIX = "snapshot-"
 SUFFIX = ".tmp"
 
 
 async def unnamed(directory: pathlib.Path | None, write: Callable[[pathlib.Path], Awaitable[None]]) -> IO[bytes]:
-    """What `write` made, as an open file that goes away when it is closed. None: where temporary files go."""
-    handle, name = tempfile.mkstemp(prefix=PREFIX, suffix=SUFFIX, dir=directory)
+    """What `write` made, as an open file that goes away when it is closed. None: where temporary files go.
+
+    Raises FileFault when there can be no such file."""
+    try:
+        handle, name = tempfile.mkstemp(prefix=PREFIX, suffix=SUFFIX, dir=directory)
+    except OSError as error:
+        raise FileFault(f"etcdlite: snapshot: {error}") from error
     path = pathlib.Path(name)
     os.close(handle)
     try:

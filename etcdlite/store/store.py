@@ -243,9 +243,14 @@ class Store:
         return self._file.path if self._file is not None else None
 
     async def outside(self, what: str, work: Callable[..., T], *arguments: Any) -> T:
-        """Run blocking work that reads the file in a thread, to its end. what: its name, for who waits for it."""
-        with self._clock.external(what):
-            return await to_the_end(work, *arguments)
+        """Run blocking work that reads the file in a thread, to its end. what: its name, for who waits for it.
+
+        Raises Corrupt, FileFault."""
+        try:
+            with self._clock.external(what):
+                return await to_the_end(work, *arguments)
+        except FAILURES as error:
+            raise await self._unreadable(error) from error
 
     # ---- everything -------------------------------------------------------------------------------------------
 

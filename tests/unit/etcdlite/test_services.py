@@ -309,6 +309,37 @@ def test_crc32c_in_lanes_is_crc32c() -> None:
     assert whole.value == pieces.value
 
 
+async def test_a_hash_of_a_damaged_file_is_none(tmp_path: Path) -> None:
+    clock = SystemClock()
+    app = EtcdLite(Config(data_dir=str(tmp_path), cache_bytes=0), clock=clock)
+    async with System(app.spec(), clock=clock):
+        await app.ready()
+        store = EtcdClient(LocalChannel(app.services()))
+        for number in range(50):
+            await store.put(b"k%d" % number, bytes(3000))
+        await store.maintenance.Defragment(pb.DefragmentRequest())  # everything is in the file, and no more beside it
+        with (tmp_path / "store.db").open("r+b") as file:
+            file.seek(10 * 4096)
+            file.write(b"\xff" * 4096 * 20)
+        with pytest.raises(RpcError) as caught:
+            await store.maintenance.HashKV(pb.HashKVRequest())
+        assert caught.value.code is Code.DATA_LOSS
+        told = await store.maintenance.Status(pb.StatusRequest())
+        assert "alarm:CORRUPT" in told.errors[0]
+
+
+async def test_a_snapshot_that_finds_no_room_is_refused(tmp_path: Path) -> None:
+    clock = SystemClock()
+    app = EtcdLite(Config(data_dir=str(tmp_path / "data")), clock=clock)
+    async with System(app.spec(), clock=clock):
+        await app.ready()
+        (tmp_path / "data").rename(tmp_path / "moved")
+        snapshot = Stub(LocalChannel(app.services()), "etcdserverpb.Maintenance").Snapshot(pb.SnapshotRequest())
+        with pytest.raises(RpcError) as caught:
+            await anext(snapshot)
+        assert caught.value.code is Code.UNAVAILABLE and "snapshot" in caught.value.message
+
+
 async def test_what_a_crash_left_of_a_snapshot_is_removed_at_the_start(tmp_path: Path) -> None:
     for name in ("snapshot-abc.tmp", "snapshot-abc.tmp-journal"):
         (tmp_path / name).write_bytes(b"half")
