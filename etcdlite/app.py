@@ -75,7 +75,13 @@ class EtcdLite:
             "etcdserverpb.Lease": LeaseService(self._parts, access, clock=clock),
             "etcdserverpb.Cluster": Cluster(self._parts, access, name=config.name, urls=self._advertised),
             "etcdserverpb.Maintenance": Maintenance(self._parts, access, clock=clock),
-            "etcdserverpb.Auth": Auth(self._parts, access, tokens, Passwords(config.bcrypt_cost, clock=clock)),
+            "etcdserverpb.Auth": Auth(
+                self._parts,
+                access,
+                tokens,
+                Passwords(config.bcrypt_cost, clock=clock),
+                max_bytes=config.max_request_bytes,
+            ),
         }
         services["v3lockpb.Lock"] = Lock(services)
         services["v3electionpb.Election"] = Election(services)

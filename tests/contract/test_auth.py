@@ -197,6 +197,15 @@ async def test_permissions_that_cannot_be(store: AuthClient) -> None:
     assert given == ("INVALID_ARGUMENT", "etcdserver: permission not given")
 
 
+async def test_too_much_at_once(store: AuthClient) -> None:
+    large = "r" * (3 << 19)
+    refused = ("INVALID_ARGUMENT", "etcdserver: request is too large")
+    assert await outcome(store.add_role(large)) == refused
+    await store.add_role("r")
+    assert await outcome(store.grant("r", READ, large.encode())) == refused
+    assert await outcome(store.add_user(large, no_password=True)) == refused
+
+
 async def test_root_cannot_be_taken_away_while_enabled(store: AuthClient) -> None:
     await store.add_role("root")
     root = await store.enable()
