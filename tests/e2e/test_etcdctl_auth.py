@@ -12,7 +12,7 @@ import pytest
 from machinery.rpc.grpc_channel import GrpcChannel
 from tests.e2e.test_etcdctl import Etcdctl, watching
 from tests.support.auth import OK, READ, AuthClient, outcome
-from tests.support.etcd import EtcdliteProcess, EtcdProcess, StoreProcess, etcd_binary, start_etcdlite
+from tests.support.etcd import EtcdliteProcess, EtcdProcess, StoreProcess, etcd_binary, pb, start_etcdlite
 
 pytestmark = [
     pytest.mark.e2e,
@@ -90,6 +90,27 @@ def test_users_and_roles(user: As) -> None:
     assert nobody("get", "secret", "--print-value-only") == "1\n"
 
 
+async def test_what_was_acknowledged_about_users_survives_a_kill(tmp_path: Path) -> None:
+    process = EtcdliteProcess(tmp_path, "--bcrypt-cost", "4")
+    process.start()
+    try:
+        client = AuthClient(GrpcChannel(process.address))
+        await client.add_role("r", (READ, b"k", b""))
+        await client.add_user("u", "pw", "r")
+        root = await client.enable()
+        await root.auth.UserChangePassword(pb.AuthUserChangePasswordRequest(name="u", password="new"))
+        process.kill()
+        await client.channel.close()
+        process.start()
+        client = AuthClient(GrpcChannel(process.address))
+        assert (await outcome(client.get(b"k")))[1] == "etcdserver: user name is empty"
+        assert (await outcome(client.login("u", "pw")))[1].startswith("etcdserver: authentication failed")
+        assert await outcome((await client.login("u", "new")).get(b"k")) == OK
+        await client.channel.close()
+    finally:
+        process.kill()
+
+
 async def test_aetcd_logs_in(user: As) -> None:
     import aetcd
 
@@ -142,15 +163,21 @@ async def test_signed_tokens_are_those_of_etcd(tmp_path: Path) -> None:
         for process in processes:
             process.start()
             clients.append(AuthClient(GrpcChannel(process.address)))
-        tokens = []
+        tokens, roots = [], []
         for client in clients:
             await client.add_role("r", (READ, b"k", b""))
             await client.add_user("u", "pw", "r")
-            await client.enable()
+            roots.append(await client.enable())
             tokens.append(str((await client.login("u", "pw")).metadata["token"]))
         for client, shown in zip(clients, reversed(tokens), strict=True):
             assert await outcome(client.showing(shown).get(b"k")) == OK
             assert (await outcome(client.showing(shown).put(b"k")))[0] == "PERMISSION_DENIED"
+        for client, root, shown in zip(clients, roots, tokens, strict=True):
+            await root.add_role("later")
+            old = ("INVALID_ARGUMENT", "etcdserver: revision of auth store is old")
+            assert await outcome(client.showing(shown).get(b"k")) == old
+            assert await outcome(root.put(b"k")) == old
+            assert await outcome(root.add_role("administration does not look")) == OK
     finally:
         for client in clients:
             await client.channel.close()
