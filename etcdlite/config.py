@@ -67,6 +67,8 @@ class Config:
     quota_backend_bytes: int = 2048 * MIB
     """Size, in bytes, at which writes that grow the store are refused until the alarm is disarmed. 0: 2 GiB. Less: no
     such limit."""
+    experimental_initial_corrupt_check: bool = False
+    """Read and check the whole database before serving it: some seconds for each GiB."""
     max_request_bytes: int = 3 * MIB // 2
     """Largest write, in bytes."""
     max_txn_ops: int = 128

@@ -47,7 +47,6 @@ BOOLEANS: Mapping[str, Verdict] = {
     "enable-log-rotation": _off("rotate log files from outside"),
     "experimental-enable-distributed-tracing": _never,
     "enable-distributed-tracing": _never,
-    "experimental-initial-corrupt-check": _never,
     "experimental-compact-hash-check-enabled": _never,
     "experimental-enable-lease-checkpoint": _never,
     "experimental-enable-lease-checkpoint-persist": _never,

@@ -15,6 +15,7 @@ from etcdlite.auth.access import Access
 from etcdlite.errors import (
     BadLeaderTransferee,
     Compacted,
+    FileFault,
     FutureRevision,
     InvalidDowngradeTarget,
     NoInflightDowngrade,
@@ -128,7 +129,10 @@ class Maintenance:
         store = self._parts.store
         directory = store.path.parent if store.path is not None else None
         with self._timed(self._parts.counts.snapshots):
-            copy = await unnamed(directory, store.snapshot)
+            try:
+                copy = await unnamed(directory, store.snapshot)
+            except OSError as error:
+                raise FileFault(f"etcdlite: snapshot: {error}") from error
         with copy as file:
             digest = hashlib.sha256()
             remaining = os.fstat(file.fileno()).st_size

@@ -8,6 +8,7 @@ in flight end with UNAVAILABLE and their clients come back.
 from __future__ import annotations
 
 import asyncio
+import pathlib
 from functools import partial
 
 from actors import Actor
@@ -15,17 +16,20 @@ from etcdlite import snapshots
 from etcdlite.config import Config
 from etcdlite.parts import Parts
 from etcdlite.rpc.header import Header
+from etcdlite.store.check import check_file
 from etcdlite.store.committer import to_the_end
 from etcdlite.store.compaction import AutoCompactor
 from etcdlite.store.export import Export
-from etcdlite.store.faults import FAILURES
+from etcdlite.store.faults import FAILURES, damage
 from etcdlite.store.log import Batch, Log
 from etcdlite.store.points import Reach, pass_by
 from etcdlite.store.recovery import recover, restore
 from etcdlite.store.store import Store
 
 DEFAULT_QUOTA = 2 << 30
-"""Bytes, as in etcd, which suggests 8 GiB as the most."""
+"""Bytes, as in etcd."""
+MOST_QUOTA = 8 << 30
+"""Bytes that etcd suggests as the most."""
 
 
 class StoreActor(Actor):
@@ -51,6 +55,8 @@ class StoreActor(Actor):
                 self._file = await to_the_end(
                     partial(Log.open, config.data_dir, reach=self._reach, sync=not config.unsafe_no_fsync)
                 )
+                if config.experimental_initial_corrupt_check:
+                    await to_the_end(_check, self._file.path)
                 await to_the_end(snapshots.sweep, self._file.path.parent)
                 found = await to_the_end(partial(recover, self._file, cache_bytes=config.cache_bytes, now=now))
         state = found.state
@@ -67,8 +73,10 @@ class StoreActor(Actor):
             self._file.fsyncs = self._parts.counts.fsyncs
             self._file.commits = self._parts.counts.commits
         store.alarms.load(found.settings)
+        if store.quota > MOST_QUOTA:
+            self.log.warning("quota is larger than etcd suggests quota=%d suggested=%d", store.quota, MOST_QUOTA)
         automatic = AutoCompactor(
-            store.compactor,
+            partial(store.compact, physical=False),
             state,
             mode=config.auto_compaction_mode,
             retention=config.auto_compaction_retention,
@@ -102,3 +110,8 @@ class StoreActor(Actor):
             self.log.warning("what is left of leases cannot be written down error=%s", error)
         finally:
             file.close()
+
+
+def _check(path: pathlib.Path) -> None:
+    if found := check_file(path):
+        raise damage(path, found[0])

@@ -12,6 +12,7 @@ import itertools
 import logging
 import re
 from collections import deque
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 
@@ -22,6 +23,7 @@ from etcdlite.store.mvcc import Mvcc
 from etcdlite.store.points import Point, Reach, pass_by
 
 log = logging.getLogger(__name__)
+Compact = Callable[[int], Awaitable[None]]
 
 STEP_KEYS = 256
 """Most keys of one sweep step."""
@@ -141,10 +143,11 @@ class Compactor:
 class AutoCompactor:
     """Compacts by policy: `periodic` keeps a time of history, `revision` a number of revisions.
 
+    compact: compacts at a revision, or refuses as to a client.
     Raises ValueError for a retention that it does not understand."""
 
-    def __init__(self, compactor: Compactor, state: Mvcc, *, mode: str, retention: str, clock: Clock) -> None:
-        self._compactor = compactor
+    def __init__(self, compact: Compact, state: Mvcc, *, mode: str, retention: str, clock: Clock) -> None:
+        self._request = compact
         self._state = state
         self._clock = clock
         self._revisions, self._period = parse_retention(mode, retention)
@@ -169,7 +172,7 @@ class AutoCompactor:
         if revision <= 1:
             return
         try:
-            await self._compactor.compact(revision)
+            await self._request(revision)
         except (Compacted, FutureRevision):
             return  # a client was faster
         except StoreError as error:

@@ -41,6 +41,8 @@ T = TypeVar("T")
 Check = Callable[[], None]
 """Raises when an operation is not allowed; asked in the same step that applies it."""
 
+MOST_ABSENT = 10_000
+"""Positions remembered as missing in the file, whatever took them."""
 FAIR_EVERY = 32
 """Revisions between pauses of a store in memory."""
 
@@ -303,6 +305,8 @@ class Store:
             # A compaction may have taken them meanwhile. Who still asks for them then, has them in the index.
             if not self._absent.isdisjoint(positions):
                 raise await self._unreadable(Damaged(f"rows of {len(self._absent & set(positions))} changes are gone"))
+            if len(self._absent) > MOST_ABSENT:
+                self._absent.clear()
             self._absent.update(positions)
             self._absent.difference_update(record.position for record in found)
 

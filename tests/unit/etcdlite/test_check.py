@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from etcdlite.config import Config
+from etcdlite.errors import DatabaseError
 from etcdlite.model import SHIFT
 from etcdlite.store.check import check_file
 from etcdlite.store.place import FILE
@@ -116,6 +117,16 @@ async def test_a_value_that_the_disk_changed_is_never_told(data: Path, cache_byt
         await store.put(b"k1", b"others can be written, too")
         assert await refused(store.put(b"k2")) == CORRUPT, "nobody knows what it was"
         assert await alarms(store) == [2]
+
+
+async def test_a_start_that_is_to_check_everything_refuses_what_is_damaged(data: Path) -> None:
+    config = Config(data_dir=str(data), cache_bytes=0, experimental_initial_corrupt_check=True)
+    async with serving(config) as (store, _):
+        assert (await store.get(b"k2")).count == 1
+    _value(data / FILE)
+    with pytest.raises(DatabaseError, match=r"store.db is damaged .b'k2' at revision 25 is not what was written.; look"):
+        async with serving(config):
+            pass
 
 
 async def test_a_file_of_before_sums_goes_on(data: Path) -> None:

@@ -331,6 +331,9 @@ async def test_a_moved_file_that_is_put_back_is_written_again(tmp_path: Path) ->
     async with serving(Config(data_dir=str(directory))) as (store, _):
         await store.put(b"k", b"1")
         _move_directory(directory)
+        with pytest.raises(RpcError, match=r"snapshot: .*No such file"):
+            async for _ in store.maintenance.Snapshot(pb.SnapshotRequest()):
+                pass
         assert (await refused(store.put(b"k", b"2")))[0] is Code.UNAVAILABLE
         (tmp_path / "elsewhere").rename(directory)
         await store.put(b"k", b"3")
