@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
+import socket
 import sys
 from collections.abc import Sequence
 
@@ -47,7 +50,8 @@ def main(words: Sequence[str]) -> int:
 
 
 class Announcer(Actor):
-    """Says on standard output where the store is served, once it is: scripts wait for that line."""
+    """Says on standard output where the store is served, once it is: scripts wait for that line. systemd is told too
+    (`Type=notify`, as etcd's units have it)."""
 
     def __init__(self, app: EtcdLite) -> None:
         self._app = app
@@ -55,6 +59,20 @@ class Announcer(Actor):
     async def setup(self) -> None:
         await self._app.ready()
         print(f"etcdlite ready {' '.join(self._app.client_urls)}", flush=True)
+        _notify("READY=1")
+
+    async def teardown(self) -> None:
+        _notify("STOPPING=1")
+
+
+def _notify(state: str) -> None:
+    """Tell systemd, where it asked for that (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.connect(address.replace("@", "\0", 1))
+        told.send(state.encode())
 
 
 def parse(words: Sequence[str]) -> Config:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -376,6 +377,16 @@ async def _ours_waits_too(address: str, held: str) -> None:
             reply = await store.get(b"mutex/", b"mutex0", sort_target=pb.RangeRequest.CREATE)
             keys = [kv.key.decode() for kv in reply.kvs]
         assert keys[0] == held and len(keys) == 2, "the place was given up"
+
+
+def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with serving():
+            assert systemd.recv(100) == b"READY=1"
+        assert systemd.recv(100) == b"STOPPING=1"
 
 
 def test_versions() -> None:
