@@ -8,6 +8,7 @@ Source: etcd's `server/auth/jwt.go` and `options.go`.
 
 from __future__ import annotations
 
+import math
 import pathlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,10 @@ class JwtTokens:
         self._method = method
         self._ttl = _seconds(settings["ttl"]) if "ttl" in settings else DEFAULT_TTL
         self._clock = clock
-        self._private, self._public = _keys(method, settings.get("priv-key", ""), settings.get("pub-key", ""))
+        file = settings.get("priv-key", "")
+        self._private, self._public = _keys(method, file, settings.get("pub-key", ""))
+        if self._private is not None:
+            _try(method, self._private, file)
 
     def assign(self, name: str, revision: int) -> str:
         import jwt
@@ -74,15 +78,13 @@ class JwtTokens:
         except jwt.PyJWTError:
             return None
         now = self._clock.now().timestamp()
-        name, made_at = claims.get("username"), claims.get("revision")
-        ends, begins, issued = (
-            claims.get(claim, default) for claim, default in (("exp", now + 1), ("nbf", 0), ("iat", 0))
-        )
+        name, made_at = claims.get("username"), claims.get("revision", 0)
+        ends, begins, issued = claims.get("exp", now + 1), claims.get("nbf", 0), claims.get("iat", 0)
         if not isinstance(name, str) or not all(map(_is_number, (made_at, ends, begins, issued))):
             return None
         if now >= ends or now < begins or now < issued:
             return None
-        return Caller(name, int(made_at or 0))
+        return Caller(name, int(made_at))
 
     def forget(self, name: str) -> None:
         """Signed tokens stay good until they end; what a deleted user asks for is refused for want of permissions."""
@@ -98,7 +100,7 @@ def _seconds(duration: str) -> float:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _keys(method: str, private_file: str, public_file: str) -> tuple[Any, Any]:
@@ -127,6 +129,16 @@ def _keys(method: str, private_file: str, public_file: str) -> tuple[Any, Any]:
     if public is not None and public != own:
         raise ValueError(f"auth-token: {private_file} and {public_file} do not belong together")
     return private, own
+
+
+def _try(method: str, key: Any, file: str) -> None:
+    """Sign something: a curve or a secret may not be one for this method. Raises ValueError."""
+    import jwt
+
+    try:
+        jwt.encode({}, key, algorithm=method)
+    except (jwt.PyJWTError, ValueError, TypeError) as error:
+        raise ValueError(f"auth-token: {file} holds no key for {method}: {error}") from None
 
 
 def _load(algorithm: Algorithm, file: str, method: str) -> Any:

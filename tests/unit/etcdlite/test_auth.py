@@ -189,6 +189,7 @@ def make_keys(directory: Path) -> None:
         "rsa": rsa_key,
         "ec": ec.generate_private_key(ec.SECP256R1()),
         "ed": ed25519.Ed25519PrivateKey.generate(),
+        "large": ec.generate_private_key(ec.SECP384R1()),
         "other": ec.generate_private_key(ec.SECP256R1()),
     }
     for name, key in pairs.items():
@@ -270,6 +271,8 @@ async def test_a_token_of_another_server_with_the_same_key(jwt_keys: Path) -> No
         pytest.param("jwt,sign-method=RS256,priv-key=none", "cannot read none", id="no file"),
         pytest.param("jwt,sign-method=RS256,priv-key=secret", "secret holds no key for RS256", id="no PEM"),
         pytest.param("jwt,sign-method=RS256,priv-key=ec.key", "ec.key holds no key for RS256", id="another kind"),
+        pytest.param("jwt,sign-method=ES256,priv-key=large.key", "large.key holds no key for ES256", id="curve"),
+        pytest.param("jwt,sign-method=HS256,priv-key=rsa.key", "rsa.key holds no key for HS256", id="PEM as secret"),
         pytest.param("jwt,sign-method=ES256,priv-key=ec.pub", "no private key", id="public for private"),
         pytest.param("jwt,sign-method=ES256,priv-key=ec.key,pub-key=ec.key", "no public key", id="private for public"),
         pytest.param("jwt,sign-method=ES256,priv-key=ec.key,pub-key=other.pub", "do not belong together", id="pair"),
