@@ -38,6 +38,7 @@ from machinery.rpc.inspect import INSPECT, InspectService
 from machinery.rpc.restricted import Restricted
 from pilothouse.credentials import ADMIN, ADMIN_GROUP, Credentials
 from pilothouse.entry import KubeConfigEntry
+from pilothouse.holding import Holding
 
 if TYPE_CHECKING:
     from actors.tree import Node
@@ -86,6 +87,8 @@ class Cluster:
     etcd: a channel to another store that speaks etcd v3; None runs etcdlite.
     etcd_servers: that store by its members' URLs, comma-separated or with their TLS files; not beside `etcd`.
     etcd_prefix: what the keys begin with in the store: clusters under different ones may share it.
+    holder: this process's name for itself, the same for all its lives; with one, `start` raises
+        `holding.StoreTaken` while a process of another name runs a cluster on the same keys. "" neither asks nor tells.
     seed: what a store in memory starts from, as `export` of another cluster gave it.
     """
 
@@ -104,6 +107,7 @@ class Cluster:
         etcd: Channel | None = None,
         etcd_servers: str | EtcdServers | None = None,
         etcd_prefix: str = DEFAULT_PREFIX,
+        holder: str = "",
         seed: Export | None = None,
     ) -> None:
         """Raises ValueError for bad `etcd_servers` or `etcd_prefix`, TlsError for bad TLS files of theirs."""
@@ -134,6 +138,7 @@ class Cluster:
         self.store = EtcdLite(self._store_config(), clock=self.clock, seed=seed) if etcd is None else None
         channel = LocalChannel(self.store.services(), clock=self.clock) if self.store is not None else etcd
         assert channel is not None, "either a channel was given or a store was made"
+        self._holding = Holding(channel, prefix=etcd_prefix, holder=holder, clock=self.clock) if holder else None
         self._system: System | None = None
         inspect = InspectService(self.tree)
         beside = {
@@ -171,7 +176,7 @@ class Cluster:
 
     def spec(self) -> ChildSpec:
         """The whole tree, for who runs it under a system of their own."""
-        parts = (self.store, self.api, self.controllers, self.scheduler, self.agent)
+        parts = (self.store, self._holding, self.api, self.controllers, self.scheduler, self.agent)
         children = [part.spec() for part in parts if part is not None]
         return ChildSpec(self.name, lambda: Supervisor(children))
 

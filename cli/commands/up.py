@@ -83,6 +83,7 @@ async def _run(
     import sqlite3
 
     from machinery.errors import ApiError
+    from pilothouse.holding import StoreTaken
 
     started = time.monotonic()
     files = await _check_kubeconfig(claim.name, flags, clock)
@@ -107,6 +108,11 @@ async def _run(
         await running.unless_stopped(cluster.wait())
         running.say("Stopping ...")
         return 0
+    except StoreTaken as error:
+        raise CliError(
+            f"--etcd-servers: {error.holder} runs on it already, at {flags['etcd-prefix']}",
+            hint="End that one, or keep this one apart with another --etcd-prefix.",
+        ) from None
     except TimeoutError:
         raise CliError(f"not ready after {START_SECONDS:g} s", hint="Run again with -v=1 to see why.") from None
     except (ApiError, sqlite3.Error) as error:
@@ -197,6 +203,7 @@ def _make(name: str, flags: Parsed, store: EtcdServers | None = None) -> Cluster
             ),
             etcd_servers=store,
             etcd_prefix=flags["etcd-prefix"],
+            holder=_holder(name) if store is not None else "",
         )
     except CredentialsError as error:
         raise CliError(f"--data-dir: {error}") from None
@@ -208,6 +215,15 @@ def _make(name: str, flags: Parsed, store: EtcdServers | None = None) -> Cluster
         raise CliError(f"--data-dir: {error}", hint=hint) from None
     except OSError as error:
         raise CliError(f"--data-dir: {in_words(error)}") from None
+
+
+def _holder(name: str) -> str:
+    """How a cluster on a store that is not its own calls itself to others."""
+    import socket
+
+    from pilothouse.instance import home
+
+    return f'cluster "{name}" of host {socket.gethostname()} ({home().resolve()})'
 
 
 def _store_in(flags: Parsed) -> pathlib.Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import json
 import os
 import pathlib
 import shutil
@@ -152,6 +153,7 @@ async def test_without_a_quorum_writes_are_refused_clearly_and_go_on_when_it_is_
     etcd: EtcdCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("apiserver.storage.etcd.CONFIRM_SECONDS", 0.5)
+    monkeypatch.setattr("pilothouse.external_store.QUORUM_SECONDS", 3.0)
     async with control_plane(etcd) as client:
         await client.create(CONFIG_MAPS, {"metadata": {"name": "before"}}, namespace=NAMESPACE)
         events = client.watch(CONFIG_MAPS, namespace=NAMESPACE, send_initial_events=True, timeout_seconds=3600)
@@ -219,7 +221,7 @@ def pilot(forks: Forks, tmp_path: pathlib.Path) -> Iterator[Pilot]:
 GUESTBOOK = str(ROOT / "examples" / "guestbook")
 
 
-def test_the_guestbook_is_rolled_while_the_leader_dies(pilot: Pilot, etcd: EtcdCluster) -> None:
+def test_the_guestbook_is_rolled_while_the_leader_dies(pilot: Pilot, etcd: EtcdCluster, tmp_path: pathlib.Path) -> None:
     up = ("up", "--nodes", "2", "--etcd-servers", etcd.urls, "--data-dir", "identity", "--detach")
     follower = next(each for each in etcd.members if each is not asyncio.run(etcd.leader()))
     follower.kill()
@@ -238,7 +240,11 @@ def test_the_guestbook_is_rolled_while_the_leader_dies(pilot: Pilot, etcd: EtcdC
     said = pilot(*up)
     assert "another authority" not in said
     assert "frontend" in pilot("get", "deployments", "-n", "guestbook")
-    pilot("down")
+    err = pilot.fails("up", "--name", "second", "--etcd-servers", etcd.urls)
+    assert err.splitlines()[0].startswith('error: --etcd-servers: cluster "pilothouse" of host ')
+    assert err.splitlines()[0].endswith(" runs on it already, at /registry")
+    record = json.loads((tmp_path / "home" / "pilothouse" / "instance.json").read_text())
+    os.kill(record["pid"], signal.SIGKILL)  # it has no time to say so, and its next life needs no word
     assert "was made with another authority" in pilot(*up[:-3], "--data-dir", "other", "--detach")
 
 
