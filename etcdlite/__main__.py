@@ -9,6 +9,8 @@ from collections.abc import Sequence
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 it cannot be done, 2 the command line is wrong."""
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if words == ["help"]:
+        words = ["--help"]
     # Each imports what it needs alone: a tool is done before a server's parts are loaded.
     if words and not words[0].startswith("-"):
         from etcdlite.tools import command

@@ -37,6 +37,7 @@ from etcdlite.store.actor import StoreActor
 from etcdlite.store.compaction import parse_retention
 from etcdlite.store.export import Export
 from etcdlite.store.points import Reach, pass_by
+from protos.pool import service
 
 if TYPE_CHECKING:
     from etcdlite.http.site import MonitoringSite
@@ -89,6 +90,8 @@ class EtcdLite:
         for version in VERSIONS:
             services[f"grpc.reflection.{version}.ServerReflection"] = Reflection(version, lambda: services)
         self._services = services
+        if config.metrics == "extensive":
+            self._parts.counts.time_calls(method.path for name in services for method in service(name).values())
         self._bound()
 
     def spec(self) -> ChildSpec:

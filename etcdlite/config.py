@@ -28,6 +28,8 @@ class Config:
     listen_metrics_urls: tuple[str, ...] = ()
     """More addresses for /metrics, /health, /livez, /readyz and /version, over HTTP alone: `http://HOST:PORT`, or
     `https://HOST:PORT` with the certificate of the client URLs. The client URLs serve them as well."""
+    metrics: Literal["basic", "extensive"] = "basic"
+    """`extensive` adds how long gRPC calls take, by method."""
     unsafe_no_fsync: bool = False
     """Do not wait for the disk. A crash of the machine, not one of the process, may then lose what was acknowledged or
     the whole file."""

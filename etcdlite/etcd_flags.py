@@ -104,7 +104,6 @@ VALUES: Mapping[str, Verdict] = {
     "peer-crl-file": _never,
     "cors": _never,
     "host-whitelist": _never,
-    "metrics": _only("basic", "only 'basic' metrics are served"),
     "logger": _only("zap", "only etcd's newer logs are written"),
     "log-package-levels": _never,
     "log-rotation-config-json": _never,

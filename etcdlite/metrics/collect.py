@@ -177,6 +177,9 @@ def _calls(out: Exposition, counts: Counts) -> None:
     out.family(
         "grpc_server_msg_sent_total", "counter", "Messages sent.", [(each, call.sent) for each, call in labelled]
     )
+    if counts.call_seconds:
+        seconds = [(_labels(_method(path)), histogram) for path, histogram in counts.call_seconds.items()]
+        out.histograms("grpc_server_handling_seconds", "Seconds: Calls, until they ended.", seconds)
     received = sum(call.received_bytes for _, call in calls)
     sent = sum(call.sent_bytes for _, call in calls)
     out.counter("etcd_network_client_grpc_received_bytes_total", "Bytes of messages from clients.", received)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from etcdlite.metrics.histogram import Histogram, doubling
 from etcdlite.model import PutResult, RangeResult, TxnResult
 from machinery.rpc.counts import CallCounts
 
 _DISK = doubling(0.001, 14)
 """Seconds, with etcd's bounds."""
+_CALLS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""The same, of calls."""
 
 
 class Counts:
@@ -38,6 +42,14 @@ class Counts:
         self.last_checks: dict[tuple[str, str], bool] = {}
         self.calls: dict[str, CallCounts] = {}
         """gRPC calls by path, of every listener."""
+        self.call_seconds: dict[str, Histogram] = {}
+        """How long they take; empty unless somebody asked for it."""
+
+    def time_calls(self, paths: Iterable[str]) -> None:
+        """Count how long the calls of these paths take."""
+        for path in paths:
+            self.call_seconds[path] = Histogram(_CALLS)
+            self.calls[path] = CallCounts(self.call_seconds[path].observe)
 
     def transaction(self, result: TxnResult) -> None:
         """The operations of a transaction. One of a single operation is that operation, as in etcd."""

@@ -33,13 +33,18 @@ class Exposition:
 
     def histogram(self, name: str, help: str, histogram: Histogram) -> None:
         """A distribution."""
+        self.histograms(name, help, [({}, histogram)])
+
+    def histograms(self, name: str, help: str, each: Iterable[tuple[Labels, Histogram]]) -> None:
+        """Distributions of one name that differ in their labels."""
         self._head(name, "histogram", help)
-        total = 0
-        for bound, count in zip((*map(_number, histogram.bounds), "+Inf"), histogram.counts, strict=True):
-            total += count
-            self._lines.append(f'{name}_bucket{{le="{bound}"}} {total}')
-        self._lines.append(f"{name}_sum {_number(histogram.sum)}")
-        self._lines.append(f"{name}_count {total}")
+        for labels, histogram in each:
+            total = 0
+            for bound, count in zip((*map(_number, histogram.bounds), "+Inf"), histogram.counts, strict=True):
+                total += count
+                self._lines.append(f"{name}_bucket{_labels({**labels, 'le': bound})} {total}")
+            self._lines.append(f"{name}_sum{_labels(labels)} {_number(histogram.sum)}")
+            self._lines.append(f"{name}_count{_labels(labels)} {total}")
 
     def text(self) -> str:
         """All of it."""

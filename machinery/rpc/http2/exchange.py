@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import struct
+import time
 import zlib
 from collections import deque
 from collections.abc import Sequence
@@ -218,6 +219,7 @@ class Exchange:
         handler = self.handler
         counts = handler.counts
         counts.started += 1
+        began = time.perf_counter() if counts.observe is not None else 0.0
         code = Code.OK
         try:
             if not handler.method.client_streaming and not handler.method.server_streaming:
@@ -240,6 +242,8 @@ class Exchange:
             self._finish(_status(surprise(handler.method, error)))
         finally:
             counts.ended(code)
+            if counts.observe is not None:
+                counts.observe(time.perf_counter() - began)
 
     async def _stream(self) -> None:
         request = self if self.handler.method.client_streaming else self._only()

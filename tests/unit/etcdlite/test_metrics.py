@@ -209,6 +209,24 @@ def test_a_store_that_does_not_run_says_so() -> None:
     assert "etcd_debugging_mvcc_current_revision" not in told
 
 
+async def test_extensive_metrics_tell_how_long_calls_take() -> None:
+    clock = SystemClock()
+    config = Config(listen_client_urls=("http://127.0.0.1:0",), metrics="extensive")
+    app = EtcdLite(config, clock=clock)
+    async with System(app.spec(), clock=clock):
+        await app.ready()
+        channel = GrpcChannel(app.client_urls[0].removeprefix("http://"))
+        await EtcdClient(channel).put(b"k")
+        text = await scrape(app.client_urls[0])
+        await channel.close()
+    put = 'grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Put"'
+    told = samples(text)
+    assert told[f'grpc_server_handling_seconds_bucket{{{put},le="+Inf"}}'] == 1
+    assert told[f"grpc_server_handling_seconds_count{{{put}}}"] == 1
+    assert 0 < told[f"grpc_server_handling_seconds_sum{{{put}}}"] < 10
+    assert families(text)["grpc_server_handling_seconds"] == "histogram"
+
+
 def test_histograms() -> None:
     histogram = Histogram(doubling(0.5, 3))
     for value in (0.1, 0.5, 0.6, 2.0, 99.0):
