@@ -18,11 +18,11 @@ import pytest
 
 from tests.support.etcd import EtcdClient, start_etcdlite
 
+ETCDCTL = shutil.which(os.environ.get("ETCDCTL") or "etcdctl")
+
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(
-        shutil.which("etcdctl") is None, reason="etcdctl is not installed (apt-get install etcd-client)"
-    ),
+    pytest.mark.skipif(ETCDCTL is None, reason="etcdctl is not installed (apt-get install etcd-client)"),
 ]
 
 
@@ -36,7 +36,7 @@ class Etcdctl:
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """The finished command."""
         environment = {**os.environ, "ETCDCTL_API": "3"}
-        command = ["etcdctl", *self.flags, *arguments]
+        command = [str(ETCDCTL), *self.flags, *arguments]
         return subprocess.run(
             command, input=stdin, env=environment, capture_output=True, text=True, timeout=60, check=False
         )
@@ -89,7 +89,7 @@ def test_txn(ctl: Etcdctl) -> None:
 @contextlib.contextmanager
 def watching(ctl: Etcdctl, *arguments: str) -> Iterator[Callable[[], str]]:
     """`etcdctl watch`; a function that returns its next line."""
-    command = ["etcdctl", *ctl.flags, "watch", *arguments]
+    command = [str(ETCDCTL), *ctl.flags, "watch", *arguments]
     with subprocess.Popen(command, env={**os.environ, "ETCDCTL_API": "3"}, stdout=subprocess.PIPE, text=True) as watch:
         assert watch.stdout is not None
         lines = watch.stdout
