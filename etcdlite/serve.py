@@ -97,6 +97,8 @@ def parse(words: Sequence[str]) -> Config:
     if parsed.ignored:
         _say("ignored, since it means nothing to one member: " + ", ".join(f"--{name}" for name in parsed.ignored))
     config = parsed.config
+    if config.data_dir is None:
+        _say("without --data-dir everything is in memory, and gone at the end")
     return config if config.listen_client_urls else dataclasses.replace(config, listen_client_urls=(DEFAULT_URL,))
 
 
