@@ -17,6 +17,7 @@ from etcdlite.config import Config
 from etcdlite.parts import Parts
 from etcdlite.rpc.header import Header
 from etcdlite.store.check import check_file
+from etcdlite.store.checkpoint import Checkpointer
 from etcdlite.store.committer import to_the_end
 from etcdlite.store.compaction import AutoCompactor
 from etcdlite.store.export import Export
@@ -87,6 +88,9 @@ class StoreActor(Actor):
         store.compactor.resume()
         self.spawn(store.compactor.run(), name="compact")
         self.spawn(automatic.run(), name="auto-compact")
+        if self._file is not None:
+            checkpointer = Checkpointer(self._file, store.committer, clock=self.clock)
+            self.spawn(checkpointer.run(), name="checkpoint")
         self.log.info("store open revision=%d keys=%d data_dir=%s", state.revision, len(state.index), config.data_dir)
         self._parts.opened(store)
 

@@ -21,7 +21,7 @@ from actors import Clock
 from etcdlite.errors import Unavailable
 from etcdlite.model import Change
 from etcdlite.store.faults import FAILURES, fault_of
-from etcdlite.store.log import Batch, Log, Size
+from etcdlite.store.log import CHECKPOINT_BYTES, Batch, Log, Size
 from etcdlite.store.points import Point
 from etcdlite.store.worker import Worker
 
@@ -70,6 +70,8 @@ class Committer:
         self._failed: BaseException | None = None
         self._errands: deque[tuple[Callable[[], Size], asyncio.Future[None]]] = deque()
         self.size = Size(0, 0) if log is None else log.size()
+        self.log_is_long = asyncio.Event()
+        """Set when the write-ahead log is worth a checkpoint."""
 
     @property
     def durable(self) -> bool:
@@ -198,7 +200,8 @@ class Committer:
                 raise
             self._give_up(batch, log, error)
             return
-        self._committing = None
+        if log.unsettled > CHECKPOINT_BYTES:
+            self.log_is_long.set()
         for revision, changes in batch.groups:
             self._state.publish(revision, changes)
         self._state.stored(batch)
@@ -206,6 +209,7 @@ class Committer:
         for waiter in batch.waiters:
             if not waiter.done():
                 waiter.set_result(None)
+        self._committing = None  # not before: whoever waits must be told also when publishing fails
 
     def _give_up(self, batch: Pending, log: Log, error: Exception) -> None:
         """Memory goes back to before this batch; what came after it was built on it, and goes as well."""

@@ -1,8 +1,8 @@
 """When history goes: on request, and by the automatic policies. Removing it happens in bounded steps.
 
-A compaction takes effect for readers once it is durable; the sweep that follows forgets a few hundred keys' history at
-a time and lets everyone else run in between, with a file waiting for each step's commit. So no write waits for more
-than a step.
+A compaction takes effect for readers once it is durable; the sweep that follows forgets a few hundred changes at a time
+and lets everyone else run in between, with a file waiting for each step's commit. So no write waits for more than a
+step.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import logging
 import re
+from array import array
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -18,6 +19,7 @@ from functools import partial
 
 from actors import Clock
 from etcdlite.errors import Compacted, FutureRevision, StoreError, Unavailable
+from etcdlite.model import SHIFT
 from etcdlite.store.committer import Committer
 from etcdlite.store.mvcc import Mvcc
 from etcdlite.store.points import Point, Reach, pass_by
@@ -27,8 +29,12 @@ Compact = Callable[[int], Awaitable[None]]
 
 STEP_KEYS = 256
 """Most keys of one sweep step."""
-STEP_CHANGES = 512
-"""Forgotten changes at which a step ends; the last key may go beyond."""
+STEP_CHANGES = 256
+"""Forgotten changes of one step."""
+BUCKET_SHIFT = SHIFT + 9
+"""Positions are sorted among those of so many revisions (as a power of two)."""
+FREE_BYTES = 16 * 1024 * 1024
+"""Bytes of free pages that the file keeps, or a quarter of what it uses: pages that are used again need not be made."""
 RETRY_INTERVAL = 3.0
 """Seconds until a step that the file refused is tried again."""
 REVISION_INTERVAL = 300.0
@@ -37,10 +43,19 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 
 
 class Compactor:
-    """Sweeps one store after each compaction."""
+    """Sweeps one store after each compaction. give_back: has the file give some free pages back."""
 
-    def __init__(self, state: Mvcc, committer: Committer, *, clock: Clock, reach: Reach = pass_by) -> None:
+    def __init__(
+        self,
+        state: Mvcc,
+        committer: Committer,
+        give_back: Callable[[], Awaitable[None]],
+        *,
+        clock: Clock,
+        reach: Reach = pass_by,
+    ) -> None:
         self._state = state
+        self._give_back = give_back
         self._committer = committer
         self._clock = clock
         self._reach = reach
@@ -110,22 +125,47 @@ class Compactor:
                     done.set_exception(Unavailable())
 
     async def _sweep(self) -> None:
+        """Forget in memory, key by key; then in the file, in the order in which it lies there: what was written
+        together shares pages, and is deleted with them."""
+        buckets: dict[int, array[int]] = {}
         stale = iter(list(self._state.index.stale))
         more = True
         while more:
-            forgotten: list[int] = []
             more = False
+            count = 0
             for key in itertools.islice(stale, STEP_KEYS):
                 more = True
-                forgotten += self._state.sweep(key)
-                if len(forgotten) >= STEP_CHANGES:
+                for position in self._state.sweep(key):
+                    count += 1
+                    bucket = buckets.get(position >> BUCKET_SHIFT)
+                    if bucket is None:
+                        bucket = buckets[position >> BUCKET_SHIFT] = array("q")
+                    bucket.append(position)
+                if count >= STEP_CHANGES:
                     break
-            self.forgotten += len(forgotten)
-            if self._committer.durable and forgotten:
-                self._reach(Point.SWEEP_STEP)
-                await self._forget(forgotten)
-            else:
-                await asyncio.sleep(0)  # let everyone else run
+            self.forgotten += count
+            await asyncio.sleep(0)  # let everyone else run
+        if self._committer.durable and buckets:
+            for place in sorted(buckets):
+                positions = sorted(buckets.pop(place))
+                for at in range(0, len(positions), STEP_CHANGES):
+                    self._reach(Point.SWEEP_STEP)
+                    await self._forget(positions[at : at + STEP_CHANGES])
+            await self._tidy()
+
+    async def _tidy(self) -> None:
+        """Give free pages back to the file system, in steps, but for those that the next hours' history will fill."""
+        size = self._committer.size
+        kept = max(size.used // 4, FREE_BYTES)
+        free = None
+        while free != size.total - size.used > kept:
+            free = size.total - size.used
+            try:
+                await self._give_back()
+            except StoreError as error:
+                log.warning("free pages are not given back error=%s", error)
+                return
+            size = self._committer.size
 
     async def _forget(self, positions: list[int]) -> None:
         """Have the file forget what memory has forgotten, however often it refuses at first."""

@@ -26,10 +26,14 @@ from etcdlite.store.rows import COLUMNS, INSERT, record_of, row_of
 
 FORMAT = 1
 """Of the file; a newer one is refused."""
-VACUUM_PAGES = 64
-"""Pages given back to the file system by one commit that deletes."""
 DEFRAGMENT_PAGES = 64
-"""Pages given back by one step of a defragmentation; writers get in between."""
+"""Pages given back by one step; writers get in between."""
+CHECKPOINT_BYTES = 4 * 1024 * 1024
+"""Bytes of the write-ahead log at which it is time to bring them into the file."""
+LOG_LIMIT = 16 * 1024 * 1024
+"""Bytes of its file that stay when it has been longer, as beside a snapshot."""
+COMMIT_BYTES = 8192
+"""About what a commit writes beside its rows."""
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another connection's lock."""
 UNSEEN_BYTES = 64 * 1024
@@ -39,7 +43,8 @@ _PRAGMAS = (
     "PRAGMA auto_vacuum=INCREMENTAL",  # before the first table, or it does nothing
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
-    "PRAGMA wal_autocheckpoint=4000",
+    "PRAGMA wal_autocheckpoint=0",  # see `checkpoint`
+    f"PRAGMA journal_size_limit={LOG_LIMIT}",
     "PRAGMA temp_store=MEMORY",
     "PRAGMA secure_delete=OFF",  # where it is built in, deleting would write every page that it frees, full of zeros
 )
@@ -93,6 +98,9 @@ class Log:
         self._place = place
         self._readers: list[sqlite3.Connection] = []
         self._unseen = 0
+        self._aside: sqlite3.Connection | None = None
+        self.unsettled = 0
+        """About how many bytes are in the write-ahead log and not yet in the file."""
         self.commits: Histogram | None = None
         self.fsyncs: Histogram | None = None
         """Where the seconds of commits, and of the part of them that waits for the disk, are counted."""
@@ -136,7 +144,8 @@ class Log:
 
     def close(self) -> None:
         """Close every connection and unlock the directory."""
-        for connection in (*self._readers, self._writer):
+        aside = () if self._aside is None else (self._aside,)
+        for connection in (*self._readers, *aside, self._writer):
             connection.close()
         if self._place is not None:
             self._place.leave()
@@ -218,7 +227,9 @@ class Log:
         self._revision, self._silent = revision, silent
         if self._place is not None:
             self._place.acknowledge(revision, silent)
-        self._unseen += sum(change.record.size for change in batch.changes)
+        taken = sum(change.record.size for change in batch.changes)
+        self._unseen += taken
+        self.unsettled += taken + COMMIT_BYTES + 256 * len(batch.forgotten)
         if batch.forgotten or self._unseen > UNSEEN_BYTES or not self._size.room:
             self._unseen = 0
             with contextlib.suppress(sqlite3.Error):  # it is committed: nothing may say otherwise now
@@ -243,10 +254,6 @@ class Log:
         if batch.settings or not batch.changes:
             settings = batch.settings if batch.changes else {**batch.settings, _SILENT: silent}
             writer.executemany("REPLACE INTO setting(name, value) VALUES(?, ?)", settings.items())
-        if batch.forgotten:
-            # One page at each call: the pragma has a row per page but no column, which `execute` takes for its end.
-            for _ in range(VACUUM_PAGES):
-                writer.execute("PRAGMA incremental_vacuum(1)")
 
     def _roll_back(self) -> None:
         with contextlib.suppress(sqlite3.Error):
@@ -265,7 +272,20 @@ class Log:
     def defragment(self) -> Size:
         """Give some free pages back to the file system; all of them once the size says that none is left."""
         self._writer.executescript(f"PRAGMA incremental_vacuum({DEFRAGMENT_PAGES})")
+        self.unsettled += DEFRAGMENT_PAGES * 4096
         self._size = self.size()
+        return self._size
+
+    def checkpoint_aside(self) -> None:
+        """Bring what there is of the write-ahead log into the file, while commits go on."""
+        if self._aside is None:
+            self._aside = self._connect()
+        self._aside.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def checkpoint_rest(self) -> Size:
+        """The rest of it, when no commit goes on: the next one begins the log anew."""
+        self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self.unsettled = 0
         return self._size
 
     def checkpoint(self) -> Size:

@@ -78,7 +78,7 @@ class Store:
         self.reach: Reach = file.reach if file is not None else pass_by
         self.hub = Hub(state, load=self.load)
         self.committer = Committer(file, self, clock=clock)
-        self.compactor = Compactor(state, self.committer, clock=clock, reach=self.reach)
+        self.compactor = Compactor(state, self.committer, self._give_back, clock=clock, reach=self.reach)
         state.leases.reversible = self.committer.reversible
         self._entries = {(bucket, name): value for bucket, name, value in entries}
         self._absent: set[int] = set()
@@ -238,6 +238,11 @@ class Store:
                 free = self.size.total - self.size.used
                 await self.committer.alone(self._file.defragment)
             await self.committer.alone(self._file.checkpoint)
+
+    async def _give_back(self) -> None:
+        if self._file is not None:
+            with self._clock.external("store free pages"):
+                await self.committer.alone(self._file.defragment)
 
     @property
     def path(self) -> pathlib.Path | None:
