@@ -56,6 +56,19 @@ async def test_history_is_replayed_and_then_live(store: EtcdClient, prefix: byte
         assert brief(await watch.events(1)) == [("PUT", b"live", base + 7)]
 
 
+async def test_history_that_has_only_just_happened(store: EtcdClient, prefix: bytes) -> None:
+    """The newest revision is past for who starts there, and the next one is not."""
+    for number in range(1, 4):
+        newest = (await store.put(prefix + b"k", b"%d" % number)).header.revision
+        async with store.watching() as watch, store.watching() as next_watch:
+            await watch.create(prefix + b"k", start_revision=newest)
+            await next_watch.create(prefix + b"k", start_revision=newest + 1)
+            assert brief(await watch.events(1)) == [("PUT", b"k", newest)]
+            await store.put(prefix + b"k")
+            for each in (watch, next_watch):
+                assert brief(await each.events(1)) == [("PUT", b"k", newest + 1)]
+
+
 async def test_start_in_the_future(store: EtcdClient, prefix: bytes) -> None:
     base = await store.revision()
     async with store.watching() as watch:

@@ -17,7 +17,7 @@ from tests.support.etcd import EtcdClient
 
 
 async def test_writers_do_not_wait_for_what_will_not_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A surprise while publishing ends the store; every call that waits ends with it, and the restarted store has all."""
+    """A surprise while publishing ends the store, and every call that waits with it; after the restart all is there."""
     clock = SystemClock()
     app = EtcdLite(Config(data_dir=str(tmp_path)), clock=clock)
     async with System(app.spec(), clock=clock):
