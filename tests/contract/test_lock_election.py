@@ -14,7 +14,7 @@ from machinery.rpc import RpcError, Stub
 from machinery.rpc.api import Code
 from protos.pool import messages
 from tests.contract.conftest import etcdlite_client
-from tests.support.etcd import EtcdClient, pb
+from tests.support.etcd import EtcdClient, pb, real_etcd
 
 lockpb = messages("v3lockpb")
 electionpb = messages("v3electionpb")
@@ -236,3 +236,42 @@ async def test_what_elections_refuse(turns: Turns, prefix: bytes) -> None:
     assert await refusal(turns.elections.Resign(electionpb.ResignRequest())) == missing
     assert await refusal(turns.proclaim(electionpb.LeaderKey(lease=await turns.lease()), b"v")) == no_key
     assert await refusal(turns.resign(electionpb.LeaderKey(lease=await turns.lease()))) == no_key
+
+
+@pytest.mark.parametrize("kind", ["memory", "etcd"])
+async def test_who_may_take_a_lock(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """With authentication on, the services may do for a caller what the caller may do to the keys."""
+    from machinery.rpc.grpc_channel import GrpcChannel
+
+    async with contextlib.AsyncExitStack() as stack:
+        if kind == "etcd":
+            request.getfixturevalue("etcd_address")  # skips when there is none
+            channel = GrpcChannel(stack.enter_context(real_etcd()))
+            stack.push_async_callback(channel.close)
+            store = EtcdClient(channel)
+        else:
+            store = await stack.enter_async_context(etcdlite_client(kind, tmp_path))
+        turns = Turns(store)
+        auth = Stub(store.channel, "etcdserverpb.Auth")
+        permission = messages("authpb").Permission
+        mine = permission(permType=permission.READWRITE, key=b"mine/", range_end=b"mine0")
+        for user, role in (("root", "root"), ("user", "role")):
+            await auth.UserAdd(pb.AuthUserAddRequest(name=user, password="secret"))
+            await auth.RoleAdd(pb.AuthRoleAddRequest(name=role))
+            await auth.UserGrantRole(pb.AuthUserGrantRoleRequest(user=user, role=role))
+        await auth.RoleGrantPermission(pb.AuthRoleGrantPermissionRequest(name="role", perm=mine))
+        await auth.AuthEnable(pb.AuthEnableRequest())
+        token = (await auth.Authenticate(pb.AuthenticateRequest(name="user", password="secret"))).token
+
+        async def lock(name: bytes, **metadata: str) -> Any:
+            return await turns.locks.Lock(lockpb.LockRequest(name=name), metadata=metadata)
+
+        async def leader(name: bytes, **metadata: str) -> Any:
+            return await turns.elections.Leader(electionpb.LeaderRequest(name=name), metadata=metadata)
+
+        for ask in (lock, leader):
+            assert await refusal(ask(b"mine")) == (Code.UNKNOWN, "etcdserver: user name is empty")
+            assert await refusal(ask(b"mine", token="x.1")) == (Code.UNKNOWN, "etcdserver: invalid auth token")
+            assert await refusal(ask(b"other", token=token)) == (Code.UNKNOWN, "etcdserver: permission denied")
+        assert (await lock(b"mine", token=token)).key.startswith(b"mine/")
+        assert (await leader(b"mine", token=token)).kv.key.startswith(b"mine/")

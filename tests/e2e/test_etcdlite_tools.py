@@ -206,16 +206,9 @@ def test_compaction_and_defragmentation(tmp_path: Path) -> None:
         assert tool("compact", "20", "--endpoints", address).startswith("compacted revision 20\n")
         assert "has been compacted" in tool("compact", "19", "--endpoints", address, code=1)
         assert "Finished defragmenting etcd member" in tool("defrag", "--endpoints", address)
-        assert "in use by process" in tool("compact", "--data-dir", data, code=1)
         assert "in use by process" in tool("check", "--data-dir", data, code=1)
         whole = tool("check", "--endpoints", address)
         assert f"{address}: serving; revision 41" in whole
-    before = (data / "store.db").stat().st_size
-    assert tool("compact", "--data-dir", data).startswith("compacted revision 41\n")
-    assert "Finished defragmenting directory" in tool("defrag", "--data-dir", data)
-    assert (data / "store.db").stat().st_size < before / 5
-    assert "whole; revision 41, 1 changes" in tool("check", "--data-dir", data)
-    assert "no store has been here" in tool("check", "--data-dir", tmp_path, code=1)
 
 
 def test_an_alarm_is_told_by_a_check(tmp_path: Path) -> None:
