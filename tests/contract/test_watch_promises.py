@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -198,3 +199,28 @@ async def test_bookmarkable(store: EtcdClient, prefix: bytes, request: pytest.Fi
         while heard < newest:
             response = await ask()
             heard = max(heard, 0 if response is None or response.events else response.header.revision)
+
+
+async def test_bookmarks_wait_their_turn(store: EtcdClient, prefix: bytes, request: pytest.FixtureRequest) -> None:
+    """A client that does not read yet finds the events first, and the bookmark asked for after them behind them."""
+    if request.node.callspec.params["store"] == "etcd" and etcd_version() < (3, 5, 8):
+        pytest.skip("etcd before 3.5.8 answers progress requests ahead of events")
+    requests: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def send() -> AsyncIterator[Any]:
+        while True:
+            yield await requests.get()
+
+    requests.put_nowait(pb.WatchRequest(create_request=F(key=prefix, range_end=prefix + b"\xff")))
+    async with contextlib.aclosing(store.watches.Watch(send())) as replies, asyncio.timeout(10):
+        assert (await anext(replies)).created
+        newest = max(await write(store, prefix))
+        requests.put_nowait(pb.WatchRequest(progress_request=pb.WatchProgressRequest()))
+        await store.get(prefix)  # the request is on its way
+        heard = 0
+        while True:
+            response = await anext(replies)
+            if not response.events:
+                break
+            heard = response.events[-1].kv.mod_revision
+        assert (response.watch_id, response.header.revision, heard) == (-1, newest, newest)
