@@ -42,10 +42,10 @@ class Local:
 
 
 @contextlib.contextmanager
-def etcdlite(directory: str) -> Iterator[Server]:
+def etcdlite(directory: str, *flags: str) -> Iterator[Server]:
     """etcdlite, serving."""
     command = [sys.executable, "-m", "etcdlite", "--data-dir", directory, "--listen-client-urls", "http://127.0.0.1:0"]
-    command += ["--quota-backend-bytes", str(QUOTA)]
+    command += ["--quota-backend-bytes", str(QUOTA), *flags]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         try:

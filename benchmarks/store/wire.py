@@ -101,10 +101,6 @@ class Wire(asyncio.Protocol):
         self._output.clear()
 
     def data_received(self, data: bytes) -> None:
-        self._received += len(data)
-        if self._received > _WINDOW_GIVEN_AT:
-            self._write(frames.frame(frames.WINDOW_UPDATE, 0, 0, frames.number(self._received)))
-            self._received = 0
         data = self._input + data
         at, end = 0, len(data)
         while end - at >= 9:
@@ -118,6 +114,10 @@ class Wire(asyncio.Protocol):
 
     def _frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == frames.DATA:
+            self._received += len(payload)
+            if self._received > _WINDOW_GIVEN_AT:
+                self._write(frames.frame(frames.WINDOW_UPDATE, 0, 0, frames.number(self._received)))
+                self._received = 0
             heard = self._streams.get(stream)
             if heard is not None:
                 heard(payload)
