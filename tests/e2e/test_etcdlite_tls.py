@@ -278,5 +278,6 @@ def test_what_cannot_be_is_one_clear_line(host: Host, flags: list[str], text: st
         command, cwd=host.directory, env=environment, capture_output=True, text=True, timeout=30, check=False
     )
     assert done.returncode in (1, 2)
-    (line,) = done.stderr.splitlines()
+    *before, line = done.stderr.splitlines()
+    assert all("without --data-dir" in other for other in before)
     assert line.startswith("etcdlite: ") and text in line
