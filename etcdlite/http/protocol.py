@@ -79,6 +79,8 @@ class HttpProtocol(asyncio.Protocol):
         self._input += data
         if not self._busy:
             self._next()
+        elif len(self._input) > MAX_HEAD:
+            self._transport.pause_reading()  # who asks on without waiting for an answer
 
     def _next(self) -> None:
         head, end, rest = self._input.partition(b"\r\n\r\n")
@@ -102,8 +104,16 @@ class HttpProtocol(asyncio.Protocol):
         self._transport.write(encode(response, keep=keep, head_only=request.method == "HEAD"))
         if not keep:
             self._transport.close()
-        elif self._input:
-            self._next()
+        elif not self._transport.is_closing():
+            self._transport.resume_reading()
+            if self._input:
+                self._next()
+
+    def pause_writing(self) -> None:
+        self._transport.pause_reading()  # who takes no answers asks no more
+
+    def resume_writing(self) -> None:
+        self._transport.resume_reading()
 
     def _refuse(self, status: int) -> None:
         self._transport.write(encode(Response(f"{http.HTTPStatus(status).phrase}\n", status), keep=False))

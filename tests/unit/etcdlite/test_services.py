@@ -265,13 +265,22 @@ async def test_pipelined_and_split_requests_are_answered_in_order() -> None:
         def __init__(self) -> None:
             super().__init__()
             self.written = b""
-            self.closed = False
+            self.closed = self.paused = False
 
         def write(self, data: Any) -> None:
             self.written += data
 
         def close(self) -> None:
             self.closed = True
+
+        def is_closing(self) -> bool:
+            return self.closed
+
+        def pause_reading(self) -> None:
+            self.paused = True
+
+        def resume_reading(self) -> None:
+            self.paused = False
 
     async def site(request: Request) -> Response:
         await asyncio.sleep(0)
@@ -287,6 +296,16 @@ async def test_pipelined_and_split_requests_are_answered_in_order() -> None:
         await asyncio.sleep(0)
     bodies = [part.rpartition(b"\r\n\r\n")[2] for part in transport.written.split(b"HTTP/1.1 200 OK")[1:]]
     assert bodies == [b"/1", b"/2", b"/3"] and transport.closed
+    pushing = Transport()
+    protocol = HttpProtocol(site, lambda answer, name: asyncio.ensure_future(answer))
+    protocol.connection_made(pushing)
+    protocol.data_received(b"GET /1 HTTP/1.1\r\n\r\n" * 1000)
+    protocol.data_received(b"GET /2 HTTP/1.1\r\n\r\n")
+    assert pushing.paused
+    for _ in range(5000):
+        await asyncio.sleep(0)
+    assert pushing.written.count(b"HTTP/1.1 200 OK") == 1001
+    assert not pushing.paused and pushing.written.endswith(b"/2")
     flooded = Transport()
     protocol = HttpProtocol(site, lambda answer, name: asyncio.ensure_future(answer))
     protocol.connection_made(flooded)
