@@ -217,6 +217,8 @@ async def test_bookmarks_wait_their_turn(store: EtcdClient, prefix: bytes, reque
         newest = max(await write(store, prefix))
         requests.put_nowait(pb.WatchRequest(progress_request=pb.WatchProgressRequest()))
         await store.get(prefix)  # the request is on its way
+        for _ in range(20):
+            await asyncio.sleep(0)
         heard = 0
         while True:
             response = await anext(replies)
