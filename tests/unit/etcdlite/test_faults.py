@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
+import os
 import random
 import shutil
 import sqlite3
@@ -13,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from actors import VirtualClock
+from actors import SystemClock, VirtualClock
+from actors.runner import CRASHED, serve
 from etcdlite.app import EtcdLite
 from etcdlite.config import Config
 from etcdlite.errors import StoreError, Unavailable
@@ -181,7 +184,7 @@ async def test_writes_stop_before_the_disk_is_so_full_that_nothing_can_be_delete
         await store.put(b"k1")
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("FAULT_SEEDS", "6"))))
 async def test_whatever_fails_memory_is_what_the_file_holds(seed: int, tmp_path: Path) -> None:
     """Random histories of everything that writes, many at once, with commits that fail in between."""
     chance = random.Random(seed)
@@ -411,6 +414,22 @@ async def test_nobody_waits_for_a_store_that_has_ended(tmp_path: Path) -> None:
         assert raised.value.message == Unavailable.TEXT
     with pytest.raises(Unavailable):
         await asyncio.wait_for(running.defragment(), 5)
+
+
+async def test_a_disk_that_fills_during_the_start_is_told_in_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults = Faults()
+    faults.error = full
+    config = Config(data_dir=str(tmp_path))
+    app = EtcdLite(config, clock=SystemClock(), reach=faults)
+    assert await serve(app.spec(), name="etcdlite") == CRASHED
+    (line,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert f"{tmp_path}: the disk is full; make room there and start again" in line.getMessage()
+    assert line.exc_info is None
+    faults.error = None
+    async with serving(config) as (store, _):
+        assert (await store.put(b"k")).header.revision == 2
 
 
 # ---- damage that a reader meets --------------------------------------------------------------------------------------
