@@ -8,7 +8,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -241,43 +240,3 @@ def test_a_certificate_that_signs_itself(host: Host) -> None:
     with host.serving("--auto-tls"):
         assert host.ctl(ca=str(made))("get", "k", "--print-value-only") == "v\n"
         assert made.read_bytes() == first, "it stays"
-
-
-# ---- what cannot be -----------------------------------------------------------------------------------------------
-
-TLS = ["--listen-client-urls", "https://127.0.0.1:0"]
-PAIR = ["--cert-file", "server.pem", "--key-file", "server.key"]
-
-
-@pytest.mark.parametrize(
-    ("flags", "text"),
-    [
-        pytest.param([], "https needs cert-file and key-file", id="nothing"),
-        pytest.param(["--cert-file", "server.pem"], "https needs cert-file and key-file", id="no key"),
-        pytest.param(["--cert-file", "none.pem", "--key-file", "server.key"], "cannot read none.pem", id="missing"),
-        pytest.param(["--cert-file", "server.pem", "--key-file", "other.key"], "other.key", id="no pair"),
-        pytest.param(["--cert-file", "text", "--key-file", "server.key"], "text", id="no certificate"),
-        pytest.param([*PAIR, "--trusted-ca-file", "none"], "cannot read none", id="missing authority"),
-        pytest.param([*PAIR, "--trusted-ca-file", "text"], "authority is not PEM", id="no authority"),
-        pytest.param([*PAIR, "--client-cert-auth"], "client-cert-auth needs trusted-ca-file", id="no authority given"),
-        pytest.param([*PAIR, "--client-crl-file", "x"], "client-crl-file needs trusted-ca-file", id="list alone"),
-        pytest.param(
-            [*PAIR, "--trusted-ca-file", "ca.pem", "--client-crl-file", "text"], "revoked certificates", id="no list"
-        ),
-        pytest.param([*PAIR, "--tls-min-version", "TLS1.1"], "neither TLS1.2 nor TLS1.3", id="version"),
-        pytest.param([*PAIR, "--cipher-suites", "RC4"], "'RC4' is not known", id="suite"),
-        pytest.param(["--auto-tls"], "auto-tls needs data-dir", id="nowhere to keep it"),
-    ],
-)
-def test_what_cannot_be_is_one_clear_line(host: Host, flags: list[str], text: str) -> None:
-    (host.directory / "text").write_text("not PEM")
-    host.authority.write(host.directory, "other", "other")
-    command = [sys.executable, "-m", "etcdlite", *TLS, *flags]
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    done = subprocess.run(
-        command, cwd=host.directory, env=environment, capture_output=True, text=True, timeout=30, check=False
-    )
-    assert done.returncode in (1, 2)
-    *before, line = done.stderr.splitlines()
-    assert all("without --data-dir" in other for other in before)
-    assert line.startswith("etcdlite: ") and text in line
