@@ -4,8 +4,11 @@ Calls go to one server for as long as it answers, so that what a client reads an
 the same member; one that is out of reach, or says that it cannot serve (a member without a quorum), is left for the
 next in the list. What is asked again elsewhere is decided as clientv3 does (`client/v3/retry.go`): a call that only
 reads, after any UNAVAILABLE; any other only when it is certain that it never left this process, for it may have been
-carried out. Each server has a connection of its own, made when it is first needed, so that its certificate is checked
-for its own name.
+carried out. While servers answer that they cannot now, as they do when a leader is elected, what only reads is asked
+anew for a short while.
+
+Each server has a connection of its own, made when it is first needed, so that its certificate is checked for its own
+name.
 """
 
 from __future__ import annotations
@@ -19,6 +22,11 @@ from machinery.rpc.api import Channel, Code, RpcError
 from protos.pool import Method
 
 log = logging.getLogger(__name__)
+
+PATIENCE = 5.0
+"""Seconds from the first attempt in which a call that only reads begins another round through the servers."""
+ROUND_SECONDS = (0.05, 0.5)
+"""The wait before the second round, and the longest: each is twice the one before."""
 
 _NEVER_LEFT = ("failed to connect to all addresses", "errors resolving ", "DNS resolution failed")
 _LEAVE = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
@@ -47,8 +55,8 @@ class FailoverChannel:
         self._servers: Sequence[str] = list(connect)
         self._channels: dict[str, Channel] = {}
         self._current = 0
-        self._failed: set[str] = set()
-        """Servers that have not answered since they were left."""
+        self._answered: set[str] = set()
+        """Servers that have answered since they were last left."""
         self._repeatable = repeatable
         self._clock = clock
 
@@ -60,7 +68,8 @@ class FailoverChannel:
         timeout: float | None = None,
         metadata: Mapping[str, str | bytes] | None = None,
     ) -> Any:
-        deadline = None if timeout is None else self._clock.monotonic() + timeout
+        begun, wait = self._clock.monotonic(), ROUND_SECONDS[0]
+        deadline = None if timeout is None else begun + timeout
         tried: set[str] = set()
         said: RpcError | None = None  # by a server: it tells more than that another cannot be reached
         while True:
@@ -76,12 +85,18 @@ class FailoverChannel:
                 said = said or (None if lost else error)
                 if error.code is not Code.UNAVAILABLE or not (lost or method.path in self._repeatable):
                     raise
+                if self._servers[self._current] in tried:
+                    if said is None or self._clock.monotonic() - begun > PATIENCE:
+                        raise (said or error) from None
+                    await self._clock.sleep(wait)
+                    wait = min(2 * wait, ROUND_SECONDS[1])
+                    tried.clear()
                 if deadline is not None:
                     timeout = deadline - self._clock.monotonic()
-                if self._servers[self._current] in tried or (timeout is not None and timeout <= 0):
-                    raise (said or error) from None
+                    if timeout <= 0:
+                        raise (said or error) from None
             else:
-                self._failed.discard(server)
+                self._answered.add(server)
                 return reply
 
     async def stream(
@@ -92,7 +107,7 @@ class FailoverChannel:
         replies = self._channel(server).stream(method, request, metadata=metadata)
         try:
             async for reply in replies:
-                self._failed.discard(server)
+                self._answered.add(server)
                 yield reply
         except RpcError as error:
             if error.code in _STREAM_LOST:
@@ -116,6 +131,6 @@ class FailoverChannel:
         """Go on with the next one, unless somebody has left that server before us."""
         if len(self._servers) > 1 and self._servers[self._current] == server:
             self._current = (self._current + 1) % len(self._servers)
-            level = logging.DEBUG if server in self._failed else logging.WARNING
-            self._failed.add(server)
+            level = logging.WARNING if server in self._answered else logging.DEBUG
+            self._answered.discard(server)
             log.log(level, "server left server=%s next=%s error=%s", server, self._servers[self._current], error)

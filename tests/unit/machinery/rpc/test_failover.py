@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import Any
@@ -21,17 +22,19 @@ UNKNOWN_HOST = RpcError(Code.UNAVAILABLE, "errors resolving nosuch:2379: not fou
 CLOSED = RpcError(Code.UNAVAILABLE, "Socket closed")
 NO_QUORUM = RpcError(Code.UNAVAILABLE, "etcdserver: request timed out")
 COMPACTED = RpcError(Code.OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted")
+CHANGED = RpcError(Code.UNAVAILABLE, "etcdserver: leader changed")
 LATE = RpcError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
 
 
 class Server:
-    """fails: what it answers all the time, None for success."""
+    """fails: what it answers all the time, None for success. once: what it answers first."""
 
     def __init__(self, name: str, fails: RpcError | None, clock: VirtualClock) -> None:
         self.name = name
         self.fails = fails
         self.asked: list[float | None] = []
         self.takes = 0.0
+        self.once: list[RpcError] = []
         self.closed = False
         self._clock = clock
 
@@ -41,6 +44,8 @@ class Server:
         self.asked.append(timeout)
         if self.takes:
             await self._clock.advance(seconds=self.takes)
+        if self.once:
+            raise self.once.pop(0)
         if self.fails is not None:
             raise self.fails
         return self.name
@@ -60,7 +65,7 @@ class Members:
     """A channel over scripted servers a, b, c."""
 
     def __init__(self, *fails: RpcError | None) -> None:
-        clock = VirtualClock()
+        self.clock = clock = VirtualClock()
         self.servers = {name: Server(name, error, clock) for name, error in zip("abc", fails, strict=False)}
         self.connected: list[str] = []
         self.channel = FailoverChannel(
@@ -120,12 +125,42 @@ async def test_an_answer_is_an_answer() -> None:
 
 async def test_none_answers_and_each_is_asked_once() -> None:
     members = Members(REFUSED, NO_QUORUM, REFUSED)
+    members.servers["b"].takes = 7.0
     with pytest.raises(RpcError) as caught:
         await members.call(READ)
     assert caught.value is NO_QUORUM  # what a server says tells more than that another is gone
     assert members.asked == "abc"
     members.servers["a"].fails = None
     assert await members.call(READ) == "a"
+
+
+async def test_none_can_be_reached_and_no_time_is_lost() -> None:
+    members = Members(REFUSED, REFUSED, REFUSED)
+    with pytest.raises(RpcError, match="failed to connect"):
+        await members.call(READ)
+    assert members.asked == "abc"
+
+
+async def test_a_read_waits_for_an_election() -> None:
+    members = Members(None, None, REFUSED)
+    members.servers["a"].once = [CHANGED, CHANGED]
+    members.servers["b"].once = [CHANGED, CHANGED]
+    reading = asyncio.ensure_future(members.call(READ))
+    await members.clock.settle()
+    assert members.asked == "abc"
+    await members.clock.advance(seconds=1)
+    assert await reading == "a"
+    assert members.asked == "aaabbcc"
+
+
+async def test_an_election_that_does_not_end_is_told() -> None:
+    members = Members(CHANGED, CHANGED, REFUSED)
+    reading = asyncio.ensure_future(members.call(READ, timeout=30.0))
+    await members.clock.advance(seconds=4)
+    assert not reading.done()
+    await members.clock.advance(seconds=2)
+    with pytest.raises(RpcError, match="leader changed"):
+        await reading
 
 
 async def test_the_time_is_for_all_attempts_together() -> None:
