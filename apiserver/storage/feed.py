@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
-from actors import Actor
+from actors import Actor, Timer
 from apiserver.storage.caches import WatchCaches
 from apiserver.storage.etcd import EtcdClient
 from apiserver.storage.feed_messages import Load
@@ -25,6 +25,8 @@ from machinery.rpc.api import RpcError
 RETRY_SECONDS = (0.05, 2.0)
 """The first wait before the stream is opened again, and the longest."""
 STALE_PROGRESS_SECONDS = 0.01
+UNANSWERED_SECONDS = 0.1
+"""When to ask for progress again: etcd leaves a request unanswered while it has the watch behind, some 100 ms."""
 REQUIRE_LEADER = {"hasleader": "true"}
 
 
@@ -42,13 +44,17 @@ class Feed(Actor):
         self._etcd = etcd
         self._caches = caches
         self._outgoing: asyncio.Queue[Any] = asyncio.Queue()
-        self._progress_asked = False
+        self._progress_asked: Timer | None = None
         self._progress_trusted = False
         self._connected = asyncio.Event()
 
     async def setup(self) -> None:
         self._caches.attach(self.ref, self._ask_progress)
         self.spawn(self._follow(), name="follow")
+
+    async def teardown(self) -> None:
+        self._progress_trusted = False
+        self._answered()
 
     async def handle(self, message: Load) -> None:
         await self._load(message.storage)
@@ -88,7 +94,7 @@ class Feed(Actor):
     async def _replies(self) -> AsyncIterator[None]:
         """Run the stream until it ends, yielding after each reply."""
         self._outgoing = asyncio.Queue()
-        self._progress_asked = False
+        self._answered()
         pb, root = self._etcd.pb, self._etcd.root
         create = pb.WatchCreateRequest(
             key=root, range_end=range_end(root), start_revision=self._caches.position + 1, progress_notify=True
@@ -141,7 +147,7 @@ class Feed(Actor):
             self._ask_progress()
 
     def _progressed(self, revision: int) -> None:
-        self._progress_asked = False
+        self._answered()
         moved = revision > self._caches.position
         if self._caches.advance(revision):
             if moved:
@@ -150,6 +156,16 @@ class Feed(Actor):
                 self.clock.call_later(STALE_PROGRESS_SECONDS, self._ask_progress)
 
     def _ask_progress(self) -> None:
-        if self._progress_trusted and not self._progress_asked:
-            self._progress_asked = True
+        if self._progress_trusted and self._progress_asked is None:
             self._outgoing.put_nowait(self._etcd.pb.WatchRequest(progress_request=self._etcd.pb.WatchProgressRequest()))
+            self._progress_asked = self.clock.call_later(UNANSWERED_SECONDS, self._ask_again)
+
+    def _ask_again(self) -> None:
+        self._answered()
+        if self._caches.advance(0):
+            self._ask_progress()
+
+    def _answered(self) -> None:
+        if self._progress_asked is not None:
+            self._progress_asked.cancel()
+            self._progress_asked = None

@@ -14,8 +14,8 @@ from apiserver.storage.etcd import EtcdClient
 from apiserver.storage.store import Store, Stored
 from machinery.client.api import PatchType
 from machinery.errors import AlreadyExists, InternalError, ServiceUnavailable
-from machinery.rpc import Channel, Code, RpcError
-from protos.pool import Method
+from machinery.rpc import Channel, Code, RpcError, Stub
+from protos.pool import Method, messages
 from tests.integration.conftest import Serve
 from tests.support.inprocess import CONFIGMAPS, Server, configmap, serving
 
@@ -97,6 +97,39 @@ async def test_a_broken_stream_resumes_without_a_gap(flaky: tuple[Server, Flaky]
     assert found["data"]["n"] == "30"
     await asyncio.wait_for(following, 5)
     assert seen == [str(number) for number in range(1, 31)]
+
+
+class Deaf:
+    """A channel over which every other progress request goes unanswered, as etcd leaves one while a watch is behind."""
+
+    def __init__(self, inner: Channel) -> None:
+        self._inner = inner
+        self.unary, self.close = inner.unary, inner.close
+
+    def stream(self, method: Method, request: Any, *, metadata: Mapping[str, str | bytes] | None) -> AsyncIterator[Any]:
+        return self._inner.stream(method, self._kept(request), metadata=metadata)
+
+    async def _kept(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        asked = 0
+        async for each in requests:
+            if each.HasField("progress_request"):
+                asked += 1
+                if asked % 2:
+                    continue
+            yield each
+
+
+async def test_progress_is_asked_for_again_until_it_is_told(serve: Serve, store: Channel) -> None:
+    """A list waits for a revision that no event brings; the store may leave the question for it unanswered."""
+    channel = Deaf(store)
+    async with serve(etcd=channel) as server:
+        client = server.client()
+        await client.create(CONFIGMAPS, configmap("a"))
+        kv = Stub(store, "etcdserverpb.KV")
+        for _ in range(3):
+            await kv.Put(messages("etcdserverpb").PutRequest(key=b"not/ours"))
+            async with asyncio.timeout(5):
+                assert len((await client.list(CONFIGMAPS, namespace="default")).items) == 1
 
 
 async def test_history_that_is_gone_starts_the_caches_anew(flaky: tuple[Server, Flaky]) -> None:
