@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from etcdlite.model import varint
 from machinery.rpc import Code, RpcError
 from protos.pool import Method, service
 from tests.support.answers import comparable
@@ -263,6 +264,32 @@ async def _compare(fuzzer: Fuzzer, ours: Raw, theirs: Raw, seed: int) -> None:
 
 def _timeless(text: str) -> str:
     return "\n".join(sorted(line for line in text.splitlines() if not line.startswith("TTL")))
+
+
+def nested(depth: int) -> bytes:
+    """A put inside so many transactions, encoded by hand: no library makes as deep a message."""
+
+    def field(number: int, data: bytes) -> bytes:
+        return bytes((number << 3 | 2,)) + varint(len(data)) + data
+
+    data = field(2, pb.PutRequest(key=b"k").SerializeToString())  # a RequestOp
+    for level in range(depth):
+        data = field(2, data)  # a TxnRequest
+        if level < depth - 1:
+            data = field(4, data)
+    return data
+
+
+@pytest.mark.e2e
+async def test_what_no_library_reads_is_refused_as_malformed(process: EtcdliteProcess) -> None:
+    raw = Raw(process)
+    txn, role = service("etcdserverpb.KV")["Txn"], service("etcdserverpb.Auth")["RoleAdd"]
+    assert (await ask(raw, txn, nested(45)))[0] is Code.OK
+    for method, data in ((txn, nested(60)), (txn, nested(20_000)), (role, b"\x0a\x02\xff\xfe")):
+        code, text = await ask(raw, method, data)
+        assert code is Code.INTERNAL and text.startswith("grpc: failed to unmarshal the received message: ")
+    await raw.client.put(b"still", b"here")
+    await raw.close()
 
 
 @pytest.mark.e2e
