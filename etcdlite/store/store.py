@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from actors import Clock
 from etcdlite.auth.state import AuthState
-from etcdlite.errors import Corrupt, Damaged, FileFault, LeaseNotFound, NoSpace, StoreError
+from etcdlite.errors import Corrupt, FileFault, LeaseNotFound, NoSpace, StoreError
 from etcdlite.keyrange import KeyRange
 from etcdlite.metrics.counts import Counts
 from etcdlite.model import Change, DeleteResult, PutResult, RangeResult, TxnResult, position_limit
@@ -30,6 +30,7 @@ from etcdlite.store.compaction import Compactor
 from etcdlite.store.export import Export, write_file
 from etcdlite.store.faults import FAILURES, fault_of
 from etcdlite.store.leases import Lease
+from etcdlite.store.loader import Loader
 from etcdlite.store.log import Batch, Log, Size
 from etcdlite.store.mvcc import Mvcc, RangeQuery, Writing
 from etcdlite.store.points import Point, Reach, pass_by
@@ -41,8 +42,6 @@ T = TypeVar("T")
 Check = Callable[[], None]
 """Raises when an operation is not allowed; asked in the same step that applies it."""
 
-MOST_ABSENT = 10_000
-"""Positions remembered as missing in the file, whatever took them."""
 FAIR_EVERY = 32
 """Revisions between pauses of a store in memory."""
 
@@ -76,12 +75,12 @@ class Store:
         self._file = file
         self._clock = clock
         self.reach: Reach = file.reach if file is not None else pass_by
-        self.hub = Hub(state, load=self.load)
+        self.loader = Loader(file, state.records, self._damaged, clock=clock)
+        self.hub = Hub(state, load=self.loader.load)
         self.committer = Committer(file, self, clock=clock)
         self.compactor = Compactor(state, self.committer, self._give_back, clock=clock, reach=self.reach)
         state.leases.reversible = self.committer.reversible
         self._entries = {(bucket, name): value for bucket, name, value in entries}
-        self._absent: set[int] = set()
         self.auth = AuthState(self._entry_list(), save=self.committer.entry)
         """Users and roles. Who changes them flushes the committer before answering."""
 
@@ -93,8 +92,8 @@ class Store:
         try:
             return self.state.range(query)
         except NotResident as fault:
-            await self.load(fault.positions)
-        result = await self._resident(lambda: self.state.range(query))
+            absent = await self.loader.load(fault.positions)
+        result = await self._resident(lambda: self.state.range(query), absent)
         self._trim()
         return result
 
@@ -257,7 +256,7 @@ class Store:
             with self._clock.external(what):
                 return await to_the_end(work, *arguments)
         except FAILURES as error:
-            raise await self._unreadable(error) from error
+            raise await self.loader.fault(error) from error
 
     # ---- everything -------------------------------------------------------------------------------------------
 
@@ -296,34 +295,9 @@ class Store:
                 exported = await self.export()
                 await to_the_end(write_file, path, exported, self.header)
 
-    async def load(self, positions: Sequence[int]) -> None:
-        """Bring records into memory that only the file holds. Raises Corrupt, FileFault."""
-        if self._file is None:
-            raise RuntimeError(f"{len(positions)} records are lost, {positions[0]} the first")
-        try:
-            with self._clock.external("store read"):
-                found = await to_the_end(self._file.read, positions)
-        except FAILURES as error:
-            raise await self._unreadable(error) from error
-        self.state.records.load(found)
-        if len(found) < len(positions):
-            # A compaction may have taken them meanwhile. Who still asks for them then, has them in the index.
-            if not self._absent.isdisjoint(positions):
-                raise await self._unreadable(Damaged(f"rows of {len(self._absent & set(positions))} changes are gone"))
-            if len(self._absent) > MOST_ABSENT:
-                self._absent.clear()
-            self._absent.update(positions)
-            self._absent.difference_update(record.position for record in found)
-
-    async def _unreadable(self, error: Exception) -> Exception:
-        """What the reader is told. A damaged file raises the alarm that refuses writes."""
-        assert self._file is not None
-        fault = fault_of(error, self._file.path)
-        log.error("the database cannot be read path=%s error=%s", self._file.path, error)
-        if isinstance(fault, Corrupt):
-            with contextlib.suppress(StoreError):
-                await self.set_alarm(CORRUPT, self.header.member_id, raised=True)
-        return fault or error
+    async def _damaged(self) -> None:
+        with contextlib.suppress(StoreError):  # it stands in memory
+            await self.set_alarm(CORRUPT, self.header.member_id, raised=True)
 
     # ---- what the committer tells --------------------------------------------------------------------------------
 
@@ -397,12 +371,12 @@ class Store:
             self._trim()
         return writing, result
 
-    async def _resident(self, attempt: Callable[[], T]) -> T:
+    async def _resident(self, attempt: Callable[[], T], absent: frozenset[int] = frozenset()) -> T:
         while True:
             try:
                 return attempt()
             except NotResident as fault:
-                await self.load(fault.positions)
+                absent = await self.loader.load(fault.positions, absent)
 
     def _trim(self) -> None:
         self.state.records.trim(position_limit(self.state.visible))

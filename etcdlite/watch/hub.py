@@ -24,15 +24,16 @@ MAX_HELD_BYTES = 128 * 1024 * 1024
 """Bytes that the queues of all streams together keep in memory."""
 MAX_QUEUED_BYTES = 16 * 1024 * 1024
 """Events queued for one stream before its watches fall behind, while there is room for all."""
+Load = Callable[[Sequence[int], frozenset[int]], Awaitable[frozenset[int]]]
 
 
 class Hub:
     """The live watches of one store.
 
-    load: brings records into memory that are only in the file.
+    load: brings records into memory that are only in the file; see `Loader`.
     """
 
-    def __init__(self, state: Mvcc, *, load: Callable[[Sequence[int]], Awaitable[None]]) -> None:
+    def __init__(self, state: Mvcc, *, load: Load) -> None:
         self.state = state
         self.groups = Groups()
         self.sent = 0
@@ -93,6 +94,7 @@ class Hub:
 
         It has heard everything up to the revision returned then, and `next_revision` is the one after. Raises Compacted
         when what it missed is gone."""
+        absent: frozenset[int] = frozenset()
         while True:
             if watch.next_revision < self.state.compacted:
                 raise Compacted
@@ -110,7 +112,7 @@ class Hub:
             try:
                 changes = self._read(watch, pairs)
             except NotResident as fault:
-                await self._load(fault.positions)
+                absent = await self._load(fault.positions, absent)
                 watch.backlog.clear()  # a compaction may have taken some of it meanwhile
                 continue
             del watch.backlog[len(watch.backlog) - count :]

@@ -124,14 +124,14 @@ async def test_what_is_taken_away_is_asked_for_when_a_write_is_applied(
         root = await store.login("root", "root-secret")
         await root.grant("r", READWRITE, b"w/k")
         user = await store.login("u", "secret")
-        held, reached, load = asyncio.Event(), asyncio.Event(), app._parts.store.load
+        held, reached, load = asyncio.Event(), asyncio.Event(), app._parts.store.loader.load
 
-        async def slowly(positions: Any) -> None:
+        async def slowly(positions: Any, absent: frozenset[int] = frozenset()) -> frozenset[int]:
             reached.set()
             await held.wait()
-            await load(positions)
+            return await load(positions, absent)
 
-        monkeypatch.setattr(app._parts.store, "load", slowly)
+        monkeypatch.setattr(app._parts.store.loader, "load", slowly)
         writing = asyncio.ensure_future(outcome(user.put(b"w/k", b"late", prev_kv=True)))
         await reached.wait()
         await root.auth.UserRevokeRole(pb.AuthUserRevokeRoleRequest(name="u", role="r"))

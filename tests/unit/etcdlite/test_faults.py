@@ -21,6 +21,7 @@ from etcdlite.app import EtcdLite
 from etcdlite.config import Config
 from etcdlite.errors import StoreError, Unavailable
 from etcdlite.lease.lessor import RETRY_INTERVAL
+from etcdlite.model import SHIFT
 from etcdlite.store.log import Size
 from etcdlite.store.points import Point
 from machinery.rpc import Code, RpcError
@@ -490,3 +491,18 @@ async def test_a_missing_row_is_damage_and_no_endless_search(tmp_path: Path) -> 
             await watch.create(b"k", start_revision=2)
             assert watch.ended is not None
             assert await refused(asyncio.wait_for(watch.ended, 5)) == CORRUPT
+
+
+async def test_a_row_that_a_compaction_took_meanwhile_is_no_damage(tmp_path: Path) -> None:
+    """Two readers looked into the index before the sweep, and read after it."""
+    async with serving(Config(data_dir=str(tmp_path), cache_bytes=0)) as (store, app):
+        await store.put(b"k", b"1")
+        await store.put(b"k", b"2")
+        before = [position for position in app._parts.store.state.index.positions() if position >> SHIFT == 2]
+        await store.compact(3, physical=True)
+        load = app._parts.store.loader.load
+        assert [await load(before), await load(before)] == [set(before), set(before)]
+        assert await alarms(store) == []
+        with pytest.raises(StoreError, match="corrupt"):
+            await load(before, frozenset(before))
+        assert await alarms(store) == [2], "who finds it in the index still"
