@@ -405,3 +405,43 @@ async def test_keep_alive(store: EtcdClient) -> None:
 
     answers = [(reply.ID, reply.TTL) async for reply in store.leases.LeaseKeepAlive(requests())]
     assert answers == [(granted.ID, 30), (424242, 0)]
+
+
+async def test_headers(store: EtcdClient, prefix: bytes) -> None:
+    """Every answer names cluster, member, term and a revision; what stands inside another only a revision."""
+    put = await store.put(prefix + b"k")
+    txn = await store.txn(
+        success=[
+            P(key=prefix + b"k"),
+            R(key=prefix + b"k"),
+            D(key=prefix + b"none"),
+            T(success=[]),
+            nested(R(key=prefix)),
+        ]
+    )
+    granted = await store.leases.LeaseGrant(pb.LeaseGrantRequest(TTL=60))
+    async with store.watching() as watch:
+        created = await watch.create(prefix, prefix + b"\xff")
+        watch.request_progress()
+        responses = [created, await watch.next()]
+    answers = [
+        put,
+        txn,
+        granted,
+        *responses,
+        await store.get(prefix + b"k"),
+        await store.delete(prefix + b"k"),
+        await store.compact(await store.revision()),
+        await store.leases.LeaseTimeToLive(pb.LeaseTimeToLiveRequest(ID=granted.ID)),
+        await store.leases.LeaseLeases(pb.LeaseLeasesRequest()),
+        await store.leases.LeaseRevoke(pb.LeaseRevokeRequest(ID=granted.ID)),
+    ]
+    names = {(each.header.cluster_id, each.header.member_id, each.header.raft_term) for each in answers}
+    assert len(names) == 1 and all(next(iter(names)))
+    base = put.header.revision
+    assert [each.header.revision - base for each in answers[:5]] == [0, 1, 1, 1, 1]
+    assert [each.header.revision - base for each in answers[5:]] == [1, 2, 2, 2, 2, 2]
+    inner = [getattr(each, each.WhichOneof("response")).header for each in txn.responses]
+    assert not any(header.cluster_id or header.member_id or header.raft_term for header in inner)
+    assert [header.revision - base for header in inner[:3]] == [1, 1, 1]
+    assert [header.revision for header in inner[3:]] == [0, 0]
