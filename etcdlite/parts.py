@@ -25,6 +25,8 @@ class Parts:
         self._streams: DynamicSupervisor | None = None
         self.open = asyncio.Event()
         """Set while the store runs."""
+        self.was_open = False
+        """True once a store has run: what it had served must be there when it starts again."""
         self.serving = asyncio.Event()
         """Set once every listener is bound."""
         self._waiters: list[asyncio.Future[None]] = []
@@ -46,6 +48,7 @@ class Parts:
     def opened(self, store: Store) -> None:
         """A store runs."""
         self._store = store
+        self.was_open = True
         self.open.set()
         self._tell()
 

@@ -54,7 +54,13 @@ class StoreActor(Actor):
         else:
             with self.clock.external("store recovery"):
                 self._file = await to_the_end(
-                    partial(Log.open, config.data_dir, reach=self._reach, sync=not config.unsafe_no_fsync)
+                    partial(
+                        Log.open,
+                        config.data_dir,
+                        reach=self._reach,
+                        sync=not config.unsafe_no_fsync,
+                        again=self._parts.was_open,
+                    )
                 )
                 if config.experimental_initial_corrupt_check:
                     await to_the_end(_check, self._file.path)

@@ -129,12 +129,13 @@ class Log:
             raise
 
     @classmethod
-    def open(cls, data_dir: str, *, reach: Reach = pass_by, sync: bool = True) -> Log:
-        """Open or make the file in a directory, and lock the directory. Raises DatabaseError."""
+    def open(cls, data_dir: str, *, reach: Reach = pass_by, sync: bool = True, again: bool = False) -> Log:
+        """Open or make the file in a directory, and lock the directory. again: it is there, or is lost. Raises
+        DatabaseError."""
         directory = pathlib.Path(data_dir)
         try:
             with contextlib.ExitStack() as undo:
-                place = Place.take(directory)
+                place = Place.take(directory, again=again)
                 undo.callback(place.leave)
                 log = cls(place.file, place, reach=reach, sync=sync)
                 undo.pop_all()

@@ -34,12 +34,15 @@ class Place:
         self._wal = directory / f"{FILE}-wal"
         self._mark = directory / MARK
         self._lock = lock
-        self._known: tuple[tuple[int, int], tuple[int, int]] | None = None
+        self._known: list[tuple[int, int]] = []
         self._descriptor: int | None = None
 
     @classmethod
-    def take(cls, directory: pathlib.Path) -> Place:
-        """Make the directory where it is missing, and lock it. Raises DatabaseError, OSError."""
+    def take(cls, directory: pathlib.Path, *, again: bool = False) -> Place:
+        """Make the directory where it is missing, and lock it. again: nothing may be missing. Raises DatabaseError,
+        OSError."""
+        if again and not _size(directory / FILE):
+            raise DatabaseError(f"{directory / FILE}: gone, although it was served until now; {_RESTORE}")
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.ExitStack() as undo:
             lock = undo.enter_context((directory / LOCK).open("a"))
@@ -84,17 +87,21 @@ class Place:
 
     def remember(self) -> None:
         """The database that was opened is the one that lies here now."""
-        self._known = (_identity(self.file), _identity(self._wal))
+        self._known = self._found()
 
     def check(self) -> None:
         """Raise Moved unless the files that are open still lie where they were: what is written to a deleted file is
         gone with the process, however durable."""
         try:
-            same = self._known is None or self._known == (_identity(self.file), _identity(self._wal))
+            same = not self._known or self._known == self._found()
         except OSError:
             same = False
         if not same:
             raise Moved(f"{self.file}: deleted or replaced while in use; stop the server and put it back")
+
+    def _found(self) -> list[tuple[int, int]]:
+        # Who deletes the lock lets another server in.
+        return [(found.st_dev, found.st_ino) for found in map(os.stat, (self.file, self._wal, self._lock.name))]
 
     # ---- the mark ---------------------------------------------------------------------------------------------
 
@@ -139,11 +146,6 @@ def _sync(directory: pathlib.Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _identity(path: pathlib.Path) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
 
 
 def _size(path: pathlib.Path) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from actors import SystemClock, VirtualClock
+from actors import RestartLimit, System, SystemClock, VirtualClock
 from actors.runner import CRASHED, serve
 from etcdlite.app import EtcdLite
 from etcdlite.config import Config
@@ -24,7 +24,7 @@ from etcdlite.lease.lessor import RETRY_INTERVAL
 from etcdlite.model import SHIFT
 from etcdlite.store.log import Size
 from etcdlite.store.points import Point
-from machinery.rpc import Code, RpcError
+from machinery.rpc import Code, LocalChannel, RpcError
 from tests.support.etcd import EtcdClient, pb
 from tests.support.faults import Faults, full, held, held_by, serving, sqlite_error
 
@@ -310,11 +310,15 @@ def _delete_log(directory: Path) -> None:
     (directory / "store.db-wal").unlink()
 
 
+def _delete_lock(directory: Path) -> None:
+    (directory / "LOCK").unlink()
+
+
 def _move_directory(directory: Path) -> None:
     directory.rename(directory.with_name("elsewhere"))
 
 
-@pytest.mark.parametrize("away", [_delete_all, _replace, _delete_log, _move_directory])
+@pytest.mark.parametrize("away", [_delete_all, _replace, _delete_log, _delete_lock, _move_directory])
 async def test_nothing_is_acknowledged_that_goes_to_a_deleted_file(
     away: Callable[[Path], None], tmp_path: Path
 ) -> None:
@@ -328,6 +332,27 @@ async def test_nothing_is_acknowledged_that_goes_to_a_deleted_file(
         assert (await store.get(b"k")).kvs[0].value == b"1"
         assert await errors(store) == [message]
         assert app._parts.store.state.revision == 2
+
+
+async def test_a_store_that_starts_again_makes_no_empty_one_of_a_deleted_one(tmp_path: Path) -> None:
+    faults = Faults()
+    directory = tmp_path / "data"
+    app = EtcdLite(Config(data_dir=str(directory)), clock=(clock := VirtualClock()), reach=faults)
+    async with System(app.spec(), clock=clock) as system:
+        await app.ready()
+        store = EtcdClient(LocalChannel(app.services()))
+        await store.put(b"k")
+        shutil.rmtree(directory)
+        faults.point = Point.COMMIT_BEGINS
+        faults.error = lambda: ValueError("a defect")
+        assert (await refused(store.put(b"k")))[0] is Code.UNAVAILABLE
+        ended = asyncio.ensure_future(system.wait())
+        while not ended.done():
+            await clock.advance(seconds=1)
+        with pytest.raises(RestartLimit, match="gone, although it was served until now"):
+            await ended
+        assert (await refused(store.get(b"k")))[0] is Code.UNAVAILABLE
+        assert not directory.exists()
 
 
 async def test_a_moved_file_that_is_put_back_is_written_again(tmp_path: Path) -> None:
