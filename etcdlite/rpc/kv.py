@@ -48,10 +48,12 @@ class KV:
 
     async def Txn(self, request: Any, call: Call) -> Any:
         store = self._parts.store
-        validate.check_txn(request, self._max_ops)
-        if not validate.read_only(request):
+        shape = validate.check_txn(request, self._max_ops)
+        if not shape.reads:
             validate.check_size(request, self._max_bytes)
-        return convert.txn_reply(store.header, await store.txn(request, check=self._access.txn(request, call)))
+        check = self._access.txn(request, call)
+        result = await store.txn(request, cost=None if shape.reads else shape.cost, check=check)
+        return convert.txn_reply(store.header, result)
 
     async def Compact(self, request: Any, call: Call) -> Any:
         store = self._parts.store

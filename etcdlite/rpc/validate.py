@@ -6,6 +6,7 @@ Source: the request checks of etcd's `server/etcdserver/api/v3rpc/key.go`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from etcdlite import keyrange
@@ -21,6 +22,7 @@ from etcdlite.errors import (
 )
 from etcdlite.keyrange import KeyRange
 from etcdlite.model import varint
+from etcdlite.store.txn import put_cost
 
 ENVELOPE_BYTES = 15
 """What etcd measures beside a write: the header of the log entry that it becomes, and the field's tag."""
@@ -31,11 +33,6 @@ def check_size(request: Any, limit: int) -> None:
     size = request.ByteSize()
     if size + len(varint(size)) + ENVELOPE_BYTES > limit:
         raise RequestTooLarge
-
-
-def read_only(request: Any) -> bool:
-    """True for a TxnRequest that becomes no log entry in etcd: only ranges, none inside another transaction."""
-    return all(op.HasField("request_range") for op in (*request.success, *request.failure))
 
 
 def check_range(request: Any) -> None:
@@ -62,38 +59,56 @@ def check_delete(request: Any) -> None:
         raise EmptyKey
 
 
-def check_txn(request: Any, max_ops: int) -> None:
+@dataclass(frozen=True, slots=True)
+class TxnShape:
+    """What one walk through a TxnRequest finds. nested: it has transactions inside. reads: it becomes no log entry in
+    etcd, having only ranges, none inside another transaction. cost: bytes that it may need, as etcd's quota reckons: of
+    the branch that puts more, whichever is taken."""
+
+    nested: bool
+    reads: bool
+    cost: int
+
+
+def check_txn(request: Any, max_ops: int) -> TxnShape:
     """A TxnRequest, with the transactions inside it. `max_ops` bounds each list of it."""
-    nested = _check_txn(request, max_ops)
+    shape = _check_txn(request, max_ops)
     for branch in (request.success, request.failure):
-        if nested or len(branch) > 1:
+        if shape.nested or len(branch) > 1:
             _check_overlaps(branch)
+    return shape
 
 
-def _check_txn(request: Any, max_ops: int) -> bool:
-    """True when it has transactions inside."""
-    nested = False
-    count = max(len(request.compare), len(request.success), len(request.failure))
+def _check_txn(request: Any, max_ops: int) -> TxnShape:
+    nested, reads, most = False, True, 0
+    compares, branches = request.compare, (request.success, request.failure)
+    count = max(len(compares), *map(len, branches))
     if count > max_ops:
         raise TooManyOps
-    for compare in request.compare:
+    for compare in compares:
         if not compare.key:
             raise EmptyKey
-    for branch in (request.success, request.failure):
+    for branch in branches:
+        cost = 0
         for op in branch:
             kind = op.WhichOneof("request")
-            if kind == "request_put":
-                check_put(op.request_put)
-            elif kind == "request_range":
+            if kind == "request_range":
                 check_range(op.request_range)
+                continue
+            reads = False
+            if kind == "request_put":
+                put = op.request_put
+                check_put(put)
+                cost += put_cost(put)
             elif kind == "request_delete_range":
                 check_delete(op.request_delete_range)
             elif kind == "request_txn":
-                _check_txn(op.request_txn, max_ops - count)
+                cost += _check_txn(op.request_txn, max_ops - count).cost
                 nested = True
             else:
                 raise KeyNotFound
-    return nested
+        most = max(most, cost)
+    return TxnShape(nested, reads, most)
 
 
 def _check_overlaps(operations: Sequence[Any]) -> tuple[set[bytes], list[KeyRange]]:

@@ -22,7 +22,6 @@ from etcdlite.keyrange import KeyRange
 from etcdlite.metrics.counts import Counts
 from etcdlite.model import Change, DeleteResult, PutResult, RangeResult, TxnResult, position_limit
 from etcdlite.rpc.header import Header
-from etcdlite.rpc.validate import read_only
 from etcdlite.store import txn
 from etcdlite.store.alarms import CORRUPT, NOSPACE, Alarms, setting_of
 from etcdlite.store.committer import Committer, to_the_end
@@ -111,10 +110,12 @@ class Store:
         self.counts.deletes += 1
         return result
 
-    async def txn(self, request: Any, *, check: Check | None = None) -> TxnResult:
-        """A TxnRequest. Raises LeaseNotFound, KeyNotFound, Compacted, FutureRevision, NoSpace, Corrupt, FileFault."""
-        if not read_only(request):
-            await self._admit(txn.cost(request))
+    async def txn(self, request: Any, *, cost: int | None, check: Check | None = None) -> TxnResult:
+        """A TxnRequest. cost: bytes that it may need, None for one that only reads.
+
+        Raises LeaseNotFound, KeyNotFound, Compacted, FutureRevision, NoSpace, Corrupt, FileFault."""
+        if cost is not None:
+            await self._admit(cost)
         _, result = await self._write(lambda writing: txn.run(self.state, writing, request), check)
         self.counts.transaction(result)
         return result

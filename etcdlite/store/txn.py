@@ -19,10 +19,12 @@ PUT_OVERHEAD = 256
 LEASE_OVERHEAD = 64
 """Bytes that a put needs beside its key and value, and a lease, as etcd's quota reckons."""
 _EQUAL, _GREATER, _LESS, _NOT_EQUAL = range(4)
+_WRITES = ("request_put", "request_delete_range")
 _VERSION, _CREATE, _MOD, _VALUE, _LEASE = range(5)
 
-Path = tuple[bool, Sequence["Any"], Sequence["Path | None"]]
-"""Whether the compares held, the operations of the branch taken, and the path of each that is a transaction."""
+Path = tuple[bool, Sequence[tuple[str, "Any | Path"]]]
+"""Whether the compares held, and the kind and request of each operation of the branch taken, or the path of one that is
+a transaction. Each is taken out of its message once: that costs as much as what is done with it."""
 
 
 def query_of(request: Any) -> RangeQuery:
@@ -46,17 +48,6 @@ def query_of(request: Any) -> RangeQuery:
 def put_cost(request: Any) -> int:
     """Bytes that a PutRequest may need, as etcd's quota reckons."""
     return PUT_OVERHEAD + len(request.key) + len(request.value)
-
-
-def cost(request: Any) -> int:
-    """Bytes that a TxnRequest may need: of the branch that puts more, whichever is taken."""
-    return max(sum(map(_operation_cost, request.success)), sum(map(_operation_cost, request.failure)))
-
-
-def _operation_cost(op: Any) -> int:
-    if op.HasField("request_put"):
-        return put_cost(op.request_put)
-    return cost(op.request_txn) if op.HasField("request_txn") else 0
 
 
 def put(state: Mvcc, writing: Writing, request: Any) -> PutResult:
@@ -93,7 +84,7 @@ def run(state: Mvcc, writing: Writing, request: Any) -> TxnResult:
 
     Raises LeaseNotFound, KeyNotFound, Compacted, FutureRevision and NotResident, each before anything changed."""
     path = _choose(writing, request)
-    if len(path[1]) != 1 or path[2][0] is not None or path[1][0].HasField("request_range"):
+    if len(path[1]) != 1 or path[1][0][0] not in _WRITES:
         # One write alone refuses before it changes anything; of several, the last may be the one that does.
         if not state.records.complete:
             writing.require(_touched(path))
@@ -104,9 +95,12 @@ def run(state: Mvcc, writing: Writing, request: Any) -> TxnResult:
 
 def _choose(writing: Writing, request: Any) -> Path:
     succeeded = all(_holds(writing, compare) for compare in request.compare)
-    operations = request.success if succeeded else request.failure
-    nested = [_choose(writing, op.request_txn) if op.HasField("request_txn") else None for op in operations]
-    return succeeded, operations, nested
+    operations: list[tuple[str, Any | Path]] = []
+    for op in request.success if succeeded else request.failure:
+        kind = op.WhichOneof("request")
+        inner = getattr(op, kind)
+        operations.append((kind, _choose(writing, inner) if kind == "request_txn" else inner))
+    return succeeded, operations
 
 
 def _holds(writing: Writing, compare: Any) -> bool:
@@ -150,23 +144,20 @@ def _matches(compare: Any, record: Record | None) -> bool:
     return True
 
 
-def _operations(path: Path) -> Iterator[Any]:
+def _operations(path: Path) -> Iterator[tuple[str, Any]]:
     """The operations of a path that are not transactions themselves, in order."""
-    _, operations, nested = path
-    for op, inner in zip(operations, nested, strict=True):
-        if inner is None:
-            yield op
-        else:
+    for kind, inner in path[1]:
+        if kind == "request_txn":
             yield from _operations(inner)
+        else:
+            yield kind, inner
 
 
 def _touched(path: Path) -> Iterator[KeyRange]:
     """The ranges of keys whose records applying a path may need.
 
     A range with a limit is taken whole: a deletion before it can move any key below the limit."""
-    for op in _operations(path):
-        kind = op.WhichOneof("request")
-        inner = getattr(op, kind)
+    for kind, inner in _operations(path):
         if kind == "request_put":
             yield keyrange.of(inner.key, b"")
         elif kind == "request_delete_range" or not inner.count_only:
@@ -175,35 +166,32 @@ def _touched(path: Path) -> Iterator[KeyRange]:
 
 def _check(state: Mvcc, writing: Writing, path: Path) -> None:
     """Puts first, then ranges, as etcd: the order decides which of two refusals is told."""
-    for op in _operations(path):
-        if not op.HasField("request_put"):
+    for kind, request in _operations(path):
+        if kind != "request_put":
             continue
-        request = op.request_put
         if (request.ignore_value or request.ignore_lease) and writing.current(request.key) is None:
             raise KeyNotFound
         if request.lease and request.lease not in state.leases:
             raise LeaseNotFound
-    for op in _operations(path):
-        if not op.HasField("request_range"):
+    for kind, request in _operations(path):
+        if kind != "request_range":
             continue
-        query = query_of(op.request_range)
+        query = query_of(request)
         revision = state.check_revision_in_txn(query.revision, writing.seen) if query.revision else writing.seen
         if revision != writing.seen and not query.count_only:
             writing.range(query)  # a read of history depends on nothing here: only its records must be in memory
 
 
 def _apply(state: Mvcc, writing: Writing, path: Path) -> TxnResult:
-    succeeded, operations, nested = path
+    succeeded, operations = path
     results: list[RangeResult | PutResult | DeleteResult | TxnResult] = []
-    for op, inner in zip(operations, nested, strict=True):
-        if inner is not None:
+    for kind, inner in operations:
+        if kind == "request_txn":
             results.append(_apply(state, writing, inner))
-            continue
-        kind = op.WhichOneof("request")
-        if kind == "request_put":
-            results.append(_put(state, writing, op.request_put))
+        elif kind == "request_put":
+            results.append(_put(state, writing, inner))
         elif kind == "request_range":
-            results.append(writing.range(query_of(op.request_range)))
+            results.append(writing.range(query_of(inner)))
         else:
-            results.append(delete(writing, op.request_delete_range))
+            results.append(delete(writing, inner))
     return TxnResult(succeeded, results)
