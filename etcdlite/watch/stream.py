@@ -180,19 +180,24 @@ class WatchStream(Actor):
         while True:
             await self.clock.sleep(self._progress_interval)
             for watch in self._watches.values():
-                if watch.progress_notify and not watch.heard and watch.id not in self._behind:
+                quiet = watch.progress_notify and not watch.heard and watch.id not in self._behind
+                if quiet and self._begun(watch):
                     self._control(watch_id=watch.id)
                 watch.heard = False
 
     def _progress_if_due(self) -> None:
         """Answer a manual progress request: with every watch live, all up to now is already on the queue.
 
-        Without a watch there is nothing to tell of, and etcd is silent. It is silent, too, while a watch is behind,
-        where this answers later: a client need not ask again."""
+        Without a watch there is nothing to tell of, and etcd is silent, as it is while one begins in the future. It is
+        silent, too, while a watch is behind, where this answers later: a client need not ask again."""
         if self._progress_wanted and not self._behind:
             self._progress_wanted = False
-            if self._watches:
+            if self._watches and all(map(self._begun, self._watches.values())):
                 self._control(watch_id=NO_WATCH)
+
+    def _begun(self, watch: Watch) -> bool:
+        """False while a watch begins after the next revision: to hear of an earlier one would set its client back."""
+        return watch.next_revision <= self._hub.state.visible + 1
 
     def _control(self, **fields: Any) -> None:
         self._queue.append(pb.WatchResponse(header=self._header.message(self._hub.state.visible), **fields))

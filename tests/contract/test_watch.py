@@ -362,6 +362,23 @@ async def test_progress_is_not_told_without_a_watch(store: EtcdClient, prefix: b
         assert (await watch.next()).watch_id == -1
 
 
+async def test_progress_is_not_told_to_a_watch_that_begins_later(
+    store: EtcdClient, prefix: bytes, request: pytest.FixtureRequest
+) -> None:
+    """It would set a client back that takes it for where to resume."""
+    if request.node.callspec.params["store"] == "etcd" and etcd_version() < (3, 5, 8):
+        pytest.skip("etcd before 3.5.8 tells of revisions before the watch begins")
+    base = await store.revision()
+    async with store.watching() as watch:
+        await watch.create(prefix, watch_id=1)
+        await watch.create(prefix, watch_id=2, start_revision=base + 3)
+        watch.request_progress()
+        watch.cancel(2)
+        assert (await watch.next()).canceled
+        watch.request_progress()
+        assert (await watch.next()).watch_id == -1
+
+
 async def test_a_client_that_says_no_more_hears_on(store: EtcdClient, prefix: bytes) -> None:
     """Closing the sending side ends no watch."""
 

@@ -487,7 +487,9 @@ class WatchService:
             if cursors.pop(watch_id, None) is not None or watch_id in lost:
                 lost.discard(watch_id)
                 yield pb.WatchResponse(header=spec.header(), watch_id=watch_id, canceled=True)
-        elif kind == "progress_request" and cursors:
+        elif (
+            kind == "progress_request" and cursors and all(first <= spec.revision + 1 for _, first in cursors.values())
+        ):
             yield pb.WatchResponse(header=spec.header(), watch_id=-1)
 
     def wants(self, create: Any, event: Event) -> bool:
