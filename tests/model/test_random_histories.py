@@ -1,12 +1,13 @@
 """Random histories against the specification: every answer, every event and the state at every revision must agree.
 
 One list of steps drives the specification and a store; with an etcd installed, a shorter run drives that too, which
-keeps the specification honest.
+keeps the specification honest. `RANDOM_HISTORIES=50` runs fifty times as many.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.model.etcd_spec import EtcdSpec
 from tests.support.etcd import EtcdClient, op, pb
 
 __all__ = ["etcd_address"]
+
+TIMES = int(os.environ.get("RANDOM_HISTORIES", "1"))
 
 names = st.sampled_from([b"a", b"b", b"ba", b"c"])
 ends = st.sampled_from([b"", b"", b"b", b"c", b"\xfe"])
@@ -232,7 +235,8 @@ def run_beside_the_specification(
 
 
 @pytest.mark.parametrize("kind", ["memory", "file"])
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.timeout(120 * TIMES)
+@settings(max_examples=60 * TIMES, suppress_health_check=[HealthCheck.too_slow])
 @given(history=steps)
 def test_etcdlite(kind: str, history: list[dict[str, Any]]) -> None:
     async def drive(spec: Driver) -> None:
@@ -246,8 +250,9 @@ def test_etcdlite(kind: str, history: list[dict[str, Any]]) -> None:
 _runs = [0]
 
 
+@pytest.mark.timeout(120 * TIMES)
 @settings(
-    max_examples=25,
+    max_examples=25 * TIMES,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(history=steps)
