@@ -68,8 +68,10 @@ class History:
 
     acknowledged: dict[bytes, int] = field(default_factory=dict)
     """Writer -> the last value that was acknowledged, 0 for a deletion."""
-    tried: dict[bytes, int] = field(default_factory=dict)
-    """Writer -> the value that was sent last."""
+    unanswered: dict[bytes, set[int]] = field(default_factory=dict)
+    """Writer -> the values that were sent since."""
+    sent: dict[bytes, int] = field(default_factory=dict)
+    """Writer -> how many writes it has sent."""
     events: list[Any] = field(default_factory=list)
     """Of one watch, resumed after each kill."""
     granted: set[int] = field(default_factory=set)
@@ -105,18 +107,17 @@ class Clients:
 
     async def _write(self, key: bytes) -> None:
         history = self._history
-        value = max(history.tried.get(key, 0), 0)
         while True:
-            value += 1
-            gone = value % 7 == 0
-            history.tried[key] = -value if gone else value
+            history.sent[key] = history.sent.get(key, 0) + 1
+            value = history.sent[key] if history.sent[key] % 7 else 0
+            history.unanswered.setdefault(key, set()).add(value)
             names = (key, key + b"/twin")
-            if gone:
-                await self._store.txn(success=[pb.DeleteRangeRequest(key=name) for name in names])
-            else:
+            if value:
                 await self._store.txn(success=[pb.PutRequest(key=name, value=b"%d" % value) for name in names])
-            history.acknowledged[key] = history.tried[key]
-            history.tried[key] = value
+            else:
+                await self._store.txn(success=[pb.DeleteRangeRequest(key=name) for name in names])
+            history.acknowledged[key] = value
+            history.unanswered[key].clear()
 
     async def _watch(self) -> None:
         history = self._history
@@ -254,8 +255,8 @@ async def _holds(store: EtcdClient, history: History) -> None:
     for key, acknowledged in history.acknowledged.items():
         value = values.get(key, 0)
         assert values.get(key + b"/twin", 0) == value, "a half"
-        # The last write may have been committed and not answered.
-        assert value in (max(acknowledged, 0), _after(acknowledged)), f"{key!r}: {acknowledged} was acknowledged"
+        # What came after may have been committed and not answered.
+        assert value in {acknowledged, *history.unanswered[key]}, f"{key!r}: {acknowledged} was acknowledged"
     assert history.granted <= leases
     assert not history.revoked & leases
     for lease, left in times.items():
@@ -285,12 +286,6 @@ async def _tells(store: EtcdClient, history: History) -> None:
     assert replayed == {kv.key: kv for kv in found.kvs}
     assert set(history.acknowledged) == {b"writer-%d" % number for number in range(WRITERS)}
     assert len(history.granted) > 3 and history.revoked and history.compacted
-
-
-def _after(value: int) -> int:
-    """What a writer sends after a value: every seventh is a deletion."""
-    following = abs(value) + 1
-    return 0 if following % 7 == 0 else following
 
 
 def _is_whole(path: Path) -> None:
