@@ -17,6 +17,8 @@ from pilothouse.init.settings import InitSettings, bracketed
 
 # in the order of their start
 COMPONENTS = ("etcdlite", "apiserver", "controllermgr", "scheduler")
+CONFIG = {"etcdlite": "--config-file"}
+"""The flag for a component's configuration file where it is not `--config`: etcd calls it so."""
 
 
 def run(settings: InitSettings, *, say: Callable[[str], None]) -> None:
@@ -89,7 +91,7 @@ def programs(settings: InitSettings) -> list[Program]:
     return [
         Program(
             name=name,
-            command=(sys.executable, "-m", name, "--config", str(settings.config_file(name))),
+            command=(sys.executable, "-m", name, CONFIG.get(name, "--config"), str(settings.config_file(name))),
             ready=f"{name} ready",
             log=settings.data_dir / "log" / f"{name}.log",
         )
