@@ -93,7 +93,8 @@ def log_report(report: Report) -> None:
         case Ended(path):
             log.debug("actor ended actor=%s", path)
         case Crashed(path, error, handed_on=True):
-            log.info("actor could not start actor=%s error=%r", path, error)
+            level = logging.DEBUG if isinstance(error, Refused) else logging.INFO  # who started it says it all
+            log.log(level, "actor could not start actor=%s error=%r", path, error)
         case Crashed(path, error):
             log.warning("actor crashed actor=%s error=%r", path, error, exc_info=with_traceback(error))
         case Restarting(path, delay):

@@ -41,6 +41,8 @@ def problems(file: sqlite3.Connection) -> list[str]:
 
 def _contradictions(file: sqlite3.Connection) -> Iterator[str]:
     settings = dict(file.execute("SELECT name, value FROM setting"))
+    if not settings and file.execute("SELECT 1 FROM log").fetchone() is None:
+        return  # made, and nothing written yet
     compacted = settings.get("compacted", -1)
     for name in ("format", "cluster", "member"):
         if name not in settings:

@@ -120,11 +120,18 @@ async def test_a_value_that_the_disk_changed_is_never_told(data: Path, cache_byt
 
 
 async def test_a_start_that_is_to_check_everything_refuses_what_is_damaged(data: Path) -> None:
+    async with serving(Config(data_dir=str(data.with_name("new")), experimental_initial_corrupt_check=True)) as (
+        new,
+        _,
+    ):
+        await new.put(b"k")
     config = Config(data_dir=str(data), cache_bytes=0, experimental_initial_corrupt_check=True)
     async with serving(config) as (store, _):
         assert (await store.get(b"k2")).count == 1
     _value(data / FILE)
-    with pytest.raises(DatabaseError, match=r"store.db is damaged .b'k2' at revision 25 is not what was written.; look"):
+    with pytest.raises(
+        DatabaseError, match=r"store.db is damaged .b'k2' at revision 25 is not what was written.; look"
+    ):
         async with serving(config):
             pass
 
