@@ -106,13 +106,13 @@ class Maintenance:
         return pb.HashResponse(header=store.header.message(found.revision), hash=found.hash)
 
     async def HashKV(self, request: Any, call: Call) -> Any:
-        """Of the key space at a revision, 0 for the newest. Raises Compacted, FutureRevision."""
+        """Of the key space at a revision: 0 the newest, negative before all. Raises Compacted, FutureRevision."""
         self._access.root(call)
         store = self._parts.store
         newest = store.state.visible
         if request.revision > newest:
             raise FutureRevision
-        if request.revision and request.revision < store.state.compacted:
+        if 0 < request.revision < store.state.compacted:
             raise Compacted
         with self._timed(self._parts.counts.revision_hashes):
             found = await hash_store(store, request.revision or newest)
