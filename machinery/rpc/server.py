@@ -124,6 +124,7 @@ class _Listener(Actor):
         self._grace = grace
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
+        self._lost = asyncio.Event()
         self._paths: list[str] = []
 
     async def setup(self) -> None:
@@ -150,6 +151,14 @@ class _Listener(Actor):
             await asyncio.wait(left, timeout=self._grace)
         for connection in tuple(self._connections):
             connection.close()
+        # A secure one says goodbye first, and is lost when the other has said so too.
+        with contextlib.suppress(TimeoutError):
+            async with self.clock.patience(self._grace):
+                while self._connections:
+                    self._lost.clear()
+                    await self._lost.wait()
+        for connection in tuple(self._connections):
+            connection.abort()
 
     async def _listen(self, address: str) -> str:
         loop = asyncio.get_running_loop()
@@ -182,10 +191,14 @@ class _Listener(Actor):
         return Connection(
             self._handlers,
             self._start,
-            self._connections.discard,
+            self._lose,
             max_message=self._max_message,
             foreign=None if self._foreign is None else partial(self._foreign, self._start),
         )
+
+    def _lose(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._lost.set()
 
     def _handshake(self, transport: asyncio.Transport) -> None:
         self.spawn(self._secure(transport), name="handshake")

@@ -178,6 +178,11 @@ class Connection(asyncio.Protocol):
             self._flush()
             self._transport.close()
 
+    def abort(self) -> None:
+        """Close at once, whatever waits to be sent."""
+        if not self.closed and self._transport is not None:
+            self._transport.abort()
+
     def _fault(self, reason: Reason, text: str) -> None:
         log.info("connection ended address=%s reason=%s text=%s", self._address, reason.name, text)
         self._say_goodbye(reason, text.encode())
