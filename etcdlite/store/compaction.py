@@ -29,7 +29,7 @@ Compact = Callable[[int], Awaitable[None]]
 
 STEP_KEYS = 256
 """Most keys of one sweep step."""
-STEP_CHANGES = 256
+STEP_CHANGES = 128
 """Forgotten changes of one step."""
 BUCKET_SHIFT = SHIFT + 9
 """Positions are sorted among those of so many revisions (as a power of two)."""
@@ -170,8 +170,9 @@ class Compactor:
     async def _forget(self, positions: list[int]) -> None:
         """Have the file forget what memory has forgotten, however often it refuses at first."""
         while True:
-            self._committer.forget(positions)
             try:
+                await self._committer.flush()  # who waits already has a commit for itself
+                self._committer.forget(positions)
                 await self._committer.flush()
             except StoreError as error:
                 log.warning("sweep waits for the file error=%s", error)

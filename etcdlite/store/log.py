@@ -28,7 +28,7 @@ FORMAT = 1
 """Of the file; a newer one is refused."""
 DEFRAGMENT_PAGES = 64
 """Pages given back by one step; writers get in between."""
-CHECKPOINT_BYTES = 4 * 1024 * 1024
+CHECKPOINT_BYTES = 2 * 1024 * 1024
 """Bytes of the write-ahead log at which it is time to bring them into the file."""
 LOG_LIMIT = 16 * 1024 * 1024
 """Bytes of its file that stay when it has been longer, as beside a snapshot."""
