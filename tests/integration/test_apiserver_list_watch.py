@@ -130,6 +130,7 @@ async def test_an_exact_version_shows_the_past(server: Server) -> None:
     await client.create(CONFIGMAPS, configmap("b"))
     then = first["metadata"]["resourceVersion"]
     assert await names(client, resource_version=then, resource_version_match="Exact") == ["a"]
+    assert await names(client) == ["a", "b"]  # from here on the caches have both
     assert await names(client, resource_version=then, resource_version_match="NotOlderThan") == ["a", "b"]
     assert await names(client, resource_version=then) == ["a", "b"]
     assert await names(client, resource_version="0") == ["a", "b"]
