@@ -2,7 +2,8 @@
 
 A commit that the file refuses is taken back in memory (see `committer`). Any other failure ends the actor. Its
 supervisor starts the whole store again from the file, which holds everything that was acknowledged; watches and calls
-in flight end with UNAVAILABLE and their clients come back.
+in flight end with UNAVAILABLE and their clients come back. A store without a file does not start again: an empty one in
+its place would be a lie.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import partial
 from actors import Actor
 from etcdlite import snapshots
 from etcdlite.config import Config
+from etcdlite.errors import DatabaseError
 from etcdlite.parts import Parts
 from etcdlite.rpc.header import Header
 from etcdlite.store.check import check_file
@@ -50,6 +52,8 @@ class StoreActor(Actor):
         config = self._config
         now = self.clock.monotonic()
         if config.data_dir is None:
+            if self._parts.was_open:
+                raise DatabaseError("the store crashed and was in memory alone: all it held is lost; start it anew")
             found = restore(self._seed, now)
         else:
             with self.clock.external("store recovery"):

@@ -23,6 +23,7 @@ from etcdlite.errors import StoreError, Unavailable
 from etcdlite.lease.lessor import RETRY_INTERVAL
 from etcdlite.model import SHIFT
 from etcdlite.store.log import Size
+from etcdlite.store.mvcc import Mvcc
 from etcdlite.store.points import Point
 from machinery.rpc import Code, LocalChannel, RpcError
 from tests.support.etcd import EtcdClient, pb
@@ -353,6 +354,26 @@ async def test_a_store_that_starts_again_makes_no_empty_one_of_a_deleted_one(tmp
             await ended
         assert (await refused(store.get(b"k")))[0] is Code.UNAVAILABLE
         assert not directory.exists()
+
+
+async def test_a_store_in_memory_that_crashed_is_not_followed_by_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sweep(state: Mvcc, key: bytes) -> list[int]:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(Mvcc, "sweep", sweep)
+    app = EtcdLite(Config(), clock=(clock := VirtualClock()))
+    async with System(app.spec(), clock=clock) as system:
+        await app.ready()
+        store = EtcdClient(LocalChannel(app.services()))
+        await store.put(b"k")
+        await store.put(b"k")
+        await store.compact(3)
+        ended = asyncio.ensure_future(system.wait())
+        while not ended.done():
+            await clock.advance(seconds=1)
+        with pytest.raises(RestartLimit, match="all it held is lost"):
+            await ended
+        assert (await refused(store.get(b"k")))[0] is Code.UNAVAILABLE
 
 
 async def test_a_moved_file_that_is_put_back_is_written_again(tmp_path: Path) -> None:
