@@ -17,7 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from etcdlite.crc32c import Crc32c
+import google_crc32c
+
 from etcdlite.errors import Compacted
 from etcdlite.model import SHIFT, position_limit, varint
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 FAIR_EVERY = 500
 """Changes of a store in memory between pauses."""
 PIECE = 256 * 1024
-"""Bytes that are summed at once."""
+"""Bytes at which what was collected is summed."""
 
 Row = tuple[int, bytes, int, int, int, bytes]
 """(position, key, create_revision, version, lease, value) of one change."""
@@ -46,7 +47,7 @@ class Hasher:
     """Sums changes, given oldest first."""
 
     def __init__(self) -> None:
-        self._crc = Crc32c()
+        self._sum = 0
         self._held = bytearray(b"key")  # the name of etcd's bucket
 
     def add(self, row: Row) -> None:
@@ -66,17 +67,16 @@ class Hasher:
             if lease:
                 held += b"\x30" + varint(lease)
         if len(held) >= PIECE:
-            self._sum()
+            self._flush()
 
     @property
     def value(self) -> int:
         """Of all changes so far."""
-        self._sum()
-        return self._crc.value
+        self._flush()
+        return self._sum
 
-    def _sum(self) -> None:
-        for at in range(0, len(self._held), PIECE):
-            self._crc.update(bytes(self._held[at : at + PIECE]))
+    def _flush(self) -> None:
+        self._sum = google_crc32c.extend(self._sum, bytes(self._held))
         self._held.clear()
 
 

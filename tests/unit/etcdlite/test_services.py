@@ -16,7 +16,6 @@ import pytest
 from actors import System, SystemClock, VirtualClock
 from etcdlite.app import EtcdLite
 from etcdlite.config import Config
-from etcdlite.crc32c import LANES, Crc32c
 from etcdlite.http.checks import PATIENCE, Checks
 from etcdlite.http.protocol import BadRequest, HttpProtocol, Request, Response, parse
 from etcdlite.parts import Parts
@@ -314,18 +313,6 @@ async def test_pipelined_and_split_requests_are_answered_in_order() -> None:
 
 
 # ---- hashes and snapshots -----------------------------------------------------------------------------------------
-
-
-def test_crc32c_in_lanes_is_crc32c() -> None:
-    checked = Crc32c()
-    checked.update(b"123456789")
-    assert checked.value == 0xE3069283, "the check value of its catalogue"
-    data = bytes(number * 7 % 251 for number in range(LANES * 40 + 123))
-    whole, pieces = Crc32c(), Crc32c()
-    whole.update(data)
-    for at in range(0, len(data), 1000):
-        pieces.update(data[at : at + 1000])
-    assert whole.value == pieces.value
 
 
 async def test_a_hash_of_a_damaged_file_is_none(tmp_path: Path) -> None:
