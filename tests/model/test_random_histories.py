@@ -139,7 +139,7 @@ class Driver:
                 key=key, value=value, lease=lease, prev_kv=step["prev_kv"], ignore_value=step["ignore"] == "value",
                 ignore_lease=step["ignore"] == "lease",
             )  # fmt: skip
-        end = self.prefix + step["range_end"] if step["range_end"] else b""
+        end = self.end(step["range_end"])
         if kind == "delete":
             return pb.DeleteRangeRequest(key=key, range_end=end, prev_kv=step["prev_kv"])
         plain = ("limit", "sort_order", "sort_target", "keys_only", "count_only")
@@ -149,13 +149,19 @@ class Driver:
             options["sort_target"] = 2 if options["sort_target"] == 3 else 0  # ties have no order among them
         return pb.RangeRequest(key=key, range_end=end, revision=revision, **options)
 
+    def end(self, name: bytes) -> bytes:
+        """The end of a range: the last of them is behind all keys, which without a prefix etcd has a sign for."""
+        if not name or self.prefix:
+            return self.prefix + name if name else b""
+        return b"\0" if name == b"\xfe" else name
+
     def compare(self, compare: dict[str, Any]) -> Any:
         number = compare["number"]
         union = ("version", "create_revision", "mod_revision", "value", "lease")[compare["target"]]
         value: Any = {"version": number, "value": compare["value"], "lease": self.leases + number if number else 0}.get(
             union, self.base + number
         )
-        end = self.prefix + compare["range_end"] if compare["range_end"] else b""
+        end = self.end(compare["range_end"])
         return pb.Compare(
             key=self.prefix + compare["key"], range_end=end, target=compare["target"], result=compare["result"],
             **{union: value},
