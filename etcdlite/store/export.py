@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from etcdlite.model import Change, Record
 from etcdlite.rpc.header import Header
-from etcdlite.store.log import FORMAT, Batch, Log
+from etcdlite.store.log import Batch, Log
+from etcdlite.store.schema import FORMAT
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,49 +14,25 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import quote
 
 from etcdlite.errors import DatabaseError
 from etcdlite.metrics.histogram import Histogram
 from etcdlite.model import SHIFT, Change, Record
+from etcdlite.store import schema
 from etcdlite.store.faults import refusal
 from etcdlite.store.place import FILE, Place
 from etcdlite.store.points import Point, Reach, pass_by
 from etcdlite.store.rows import COLUMNS, INSERT, record_of, row_of
 
-FORMAT = 1
-"""Of the file; a newer one is refused."""
 DEFRAGMENT_PAGES = 64
 """Pages given back by one step; writers get in between."""
 CHECKPOINT_BYTES = 2 * 1024 * 1024
 """Bytes of the write-ahead log at which it is time to bring them into the file."""
-LOG_LIMIT = 16 * 1024 * 1024
-"""Bytes of its file that stay when it has been longer, as beside a snapshot."""
 COMMIT_BYTES = 8192
 """About what a commit writes beside its rows."""
-BUSY_TIMEOUT = 10.0
-"""Seconds to wait for another connection's lock."""
 UNSEEN_BYTES = 64 * 1024
 """Written between two looks at the size of the file."""
 
-_PRAGMAS = (
-    "PRAGMA auto_vacuum=INCREMENTAL",  # before the first table, or it does nothing
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA wal_autocheckpoint=0",  # see `checkpoint`
-    f"PRAGMA journal_size_limit={LOG_LIMIT}",
-    "PRAGMA temp_store=MEMORY",
-    "PRAGMA secure_delete=OFF",  # where it is built in, deleting would write every page that it frees, full of zeros
-)
-_TABLES = """
-CREATE TABLE IF NOT EXISTS log(
-  position INTEGER PRIMARY KEY, key BLOB NOT NULL, created INTEGER NOT NULL, version INTEGER NOT NULL,
-  lease INTEGER NOT NULL, value BLOB NOT NULL, sum INTEGER);
-CREATE TABLE IF NOT EXISTS lease(id INTEGER PRIMARY KEY, ttl INTEGER NOT NULL, remaining INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS setting(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS entry(
-  bucket TEXT, name BLOB, value BLOB NOT NULL, PRIMARY KEY(bucket, name)) WITHOUT ROWID;
-"""
 _CHUNK = 500
 _SILENT = "silent"
 """Setting: how many commits changed no key."""
@@ -105,19 +81,10 @@ class Log:
         self.fsyncs: Histogram | None = None
         """Where the seconds of commits, and of the part of them that waits for the disk, are counted."""
         new = place.new if place is not None else not path.exists()
-        self._writer = self._connect(mode="rwc" if new else "rw")
+        self._sync = sync
+        self._writer = schema.writer(path, new=new, sync=sync)
         try:
-            for pragma in _PRAGMAS:
-                self._writer.execute(pragma)
-            if not sync:
-                self._writer.execute("PRAGMA synchronous=OFF")
-            self._writer.executescript(_TABLES)
-            if all(name != "sum" for _, name, *_ in self._writer.execute("PRAGMA table_info(log)")):
-                self._writer.execute("ALTER TABLE log ADD COLUMN sum INTEGER")
             settings = self.settings()
-            found = settings.get("format", FORMAT)
-            if found > FORMAT:
-                raise DatabaseError(f"{path}: written by a newer version (format {found}); this reads format {FORMAT}")
             self._revision = max(self._newest() >> SHIFT, settings.get("revision", 0))
             self._silent = settings.get(_SILENT, 0)
             if place is not None:
@@ -261,7 +228,7 @@ class Log:
             self._writer.execute("ROLLBACK")  # many a failure has done it already
         if self._writer.in_transaction:  # it could not: the connection is of no more use
             self._writer.close()
-            self._writer = self._connect()
+            self._writer = schema.writer(self.path, sync=self._sync)
 
     def size(self) -> Size:
         """Bytes of the file as it will be once the write-ahead log is checkpointed."""
@@ -280,7 +247,7 @@ class Log:
     def checkpoint_aside(self) -> None:
         """Bring what there is of the write-ahead log into the file, while commits go on."""
         if self._aside is None:
-            self._aside = self._connect()
+            self._aside = schema.connect(self.path)
         self._aside.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def checkpoint_rest(self) -> Size:
@@ -296,14 +263,14 @@ class Log:
         try:
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         finally:
-            self._writer.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT * 1000)}")
+            self._writer.execute(f"PRAGMA busy_timeout={int(schema.BUSY_TIMEOUT * 1000)}")
         return self._size
 
     def copy_to(self, target: pathlib.Path) -> None:
         """Write a consistent copy of the file, while others read and write this one."""
         if self._place is not None:
             self._place.check()
-        with contextlib.closing(self._connect()) as source:
+        with contextlib.closing(schema.connect(self.path)) as source:
             source.execute("VACUUM INTO ?", (os.fspath(target),))
 
     def _newest(self) -> int:
@@ -313,19 +280,9 @@ class Log:
     def _reader(self) -> sqlite3.Connection:
         if self._place is not None:
             self._place.check()
-        connection = self._connect()
+        connection = schema.connect(self.path)
         connection.execute("PRAGMA query_only=ON")
         return connection
-
-    def _connect(self, *, mode: str = "rw") -> sqlite3.Connection:
-        # Each is used by one thread at a time, though not always by the same one. Only mode rwc makes a missing file.
-        return sqlite3.connect(
-            f"file:{quote(os.fspath(self.path))}?mode={mode}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=BUSY_TIMEOUT,
-        )
 
 
 def check_usable(data_dir: str) -> None:

@@ -18,8 +18,9 @@ from etcdlite.store.alarms import CORRUPT, setting_of
 from etcdlite.store.export import Export
 from etcdlite.store.faults import FAILURES, damage, refusal
 from etcdlite.store.keyindex import KeyIndex
-from etcdlite.store.log import FORMAT, Batch, Log
+from etcdlite.store.log import Batch, Log
 from etcdlite.store.mvcc import NOT_COMPACTED, Mvcc
+from etcdlite.store.schema import FORMAT
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from etcdlite.store.check import problems
-from etcdlite.store.log import FORMAT
+from etcdlite.store.schema import FORMAT
 from etcdlite.tools.failure import ToolError
 
 DIGEST = 32

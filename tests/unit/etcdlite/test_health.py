@@ -18,7 +18,7 @@ from etcdlite.config import Config
 from etcdlite.keyrange import KeyRange
 from etcdlite.store import compaction as compaction_module
 from etcdlite.store import log as log_module
-from etcdlite.store.log import Log
+from etcdlite.store import schema
 from etcdlite.store.mvcc import Mvcc
 from etcdlite.store.place import FILE
 from etcdlite.watch import hub as hub_module
@@ -33,14 +33,14 @@ NO_TABLE = re.compile(r"PRAGMA|BEGIN|COMMIT|ROLLBACK|VACUUM|CREATE|ALTER|EXPLAIN
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every statement that any connection of a store executes, with its values."""
     found: list[str] = []
-    connect = Log._connect
+    connect = schema.connect
 
-    def traced(self: Log, **options: Any) -> sqlite3.Connection:
-        connection = connect(self, **options)
+    def traced(path: Path, **options: Any) -> sqlite3.Connection:
+        connection = connect(path, **options)
         connection.set_trace_callback(found.append)
         return connection
 
-    monkeypatch.setattr(Log, "_connect", traced)
+    monkeypatch.setattr(schema, "connect", traced)
     return found
 
 
