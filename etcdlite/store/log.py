@@ -247,6 +247,8 @@ class Log:
     def checkpoint_aside(self) -> None:
         """Bring what there is of the write-ahead log into the file, while commits go on."""
         if self._aside is None:
+            if self._place is not None:
+                self._place.check()
             self._aside = schema.connect(self.path)
         self._aside.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
