@@ -12,22 +12,18 @@ _FRAGMENT = b"\x38\x01"
 
 
 def responses(
-    header: bytes, ids: Sequence[int], changes: Sequence[Change], *, previous: bool, fragment_bytes: int | None
+    header: bytes, ids: Sequence[bytes], changes: Sequence[Change], *, previous: bool, fragment_bytes: int | None
 ) -> list[bytes]:
     """The encoded WatchResponse of these changes for each watch; several with `fragment` set when they pass
     `fragment_bytes`.
 
-    header: the encoded ResponseHeader. None for fragment_bytes never splits."""
+    header: the encoded ResponseHeader. ids: of the watches, as varints. None for fragment_bytes never splits."""
     prefix = b"".join((b"\x0a", varint(len(header)), header, b"\x10"))
     events = [change.event_with_previous if previous else change.event for change in changes]
     if fragment_bytes is None:
         whole = b"".join(events)
-        return [b"".join((prefix, varint(watch_id), whole)) for watch_id in ids]
-    return [
-        part
-        for watch_id in ids
-        for part in _fragments(prefix + varint(watch_id), events, fragment_bytes=fragment_bytes)
-    ]
+        return [prefix + watch_id + whole for watch_id in ids]
+    return [part for watch_id in ids for part in _fragments(prefix + watch_id, events, fragment_bytes=fragment_bytes)]
 
 
 def _fragments(prefix: bytes, events: Sequence[bytes], *, fragment_bytes: int) -> list[bytes]:

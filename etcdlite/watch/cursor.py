@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from etcdlite.keyrange import KeyRange
-from etcdlite.model import Change
+from etcdlite.model import Change, varint
 
 FIRST_BATCH = 64
 """Changes of history read at first; how large they are decides how many come next."""
@@ -40,6 +40,11 @@ class Watch:
     """True when an event went out since the last progress notification was due."""
     backlog: list[tuple[int, int]] = field(default_factory=list)
     batch: int = FIRST_BATCH
+    wire_id: bytes = field(init=False)
+    """The id as a varint."""
+
+    def __post_init__(self) -> None:
+        self.wire_id = varint(self.id)
 
     @property
     def manner(self) -> tuple[int, bool, bool, bool, bool]:

@@ -298,7 +298,7 @@ class WatchStream(Actor):
         self._hub.sent += len(changes) * len(watches)
         wires = responses(
             self._header.wire(revision),
-            [watch.id for watch in watches],
+            [watch.wire_id for watch in watches],
             changes,
             previous=first.want_previous,
             fragment_bytes=self._fragment_bytes if first.fragment else None,

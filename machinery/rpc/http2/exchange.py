@@ -299,9 +299,15 @@ class Exchange:
             self._connection.write(frames.frame(frames.HEADERS, frames.END_HEADERS, self.id, _ANSWER))
         counts = self.handler.counts
         counts.sent += len(wires)
-        counts.sent_bytes += sum(map(len, wires))
-        parts = [part for wire in wires for part in (b"\0" + frames.number(len(wire)), wire)]
-        self._unsent.append(memoryview(b"".join(parts)))
+        lengths = list(map(len, wires))
+        counts.sent_bytes += sum(lengths)
+        prefixes = {length: b"\0" + frames.number(length) for length in set(lengths)}
+        if len(prefixes) == 1:  # as for watches that hear the same: in one go
+            (prefix,) = prefixes.values()
+            payload = prefix + prefix.join(wires)
+        else:
+            payload = b"".join([prefixes[length] + wire for length, wire in zip(lengths, wires, strict=True)])
+        self._unsent.append(memoryview(payload))
         self.pump()
 
     def _finish(self, trailers: bytes) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from etcdlite.errors import DuplicateKey, RequestTooLarge, TooManyOps
-from etcdlite.model import Change, Record, position_limit
+from etcdlite.model import Change, Record, position_limit, varint
 from etcdlite.rpc import validate
 from etcdlite.store.compaction import parse_duration
 from etcdlite.watch.batches import responses
@@ -71,11 +71,11 @@ def test_bad_durations(text: str) -> None:
 
 def test_fragments_split_between_events_and_say_so() -> None:
     changes = [Change(Record(b"k%d" % n, position_limit(4) + 2 * n, 5, 1, 0, bytes(1000)), None) for n in range(5)]
-    wires = responses(b"\x18\x05", [3], changes, previous=False, fragment_bytes=2500)
+    wires = responses(b"\x18\x05", [varint(3)], changes, previous=False, fragment_bytes=2500)
     parts = [pb.WatchResponse.FromString(wire) for wire in wires]
     assert [len(part.events) for part in parts] == [2, 2, 1]
     assert [part.fragment for part in parts] == [True, True, False]
     assert {(part.watch_id, part.header.revision) for part in parts} == {(3, 5)}
-    both = responses(b"\x18\x05", [3, 300], changes, previous=False, fragment_bytes=None)
+    both = responses(b"\x18\x05", [varint(3), varint(300)], changes, previous=False, fragment_bytes=None)
     for watch_id, whole in zip((3, 300), map(pb.WatchResponse.FromString, both), strict=True):
         assert whole.watch_id == watch_id and len(whole.events) == 5 and not whole.fragment
