@@ -379,6 +379,37 @@ async def test_progress_is_not_told_to_a_watch_that_begins_later(
         assert (await watch.next()).watch_id == -1
 
 
+async def test_a_key_deleted_and_made_anew_in_one_revision(
+    store: EtcdClient, prefix: bytes, request: pytest.FixtureRequest
+) -> None:
+    """Which a transaction may do that deletes everything from a key on: two events, and the key is a new one."""
+    base = (await store.put(prefix + b"k", b"old")).header.revision
+    both = [("DELETE", b"k", base + 1), ("PUT", b"k", base + 1), ("PUT", b"k", base + 2)]
+
+    async def check(watch: WatchSession) -> None:
+        events = await watch.events(3)
+        assert brief(events) == both
+        assert [event.prev_kv.value for event in events] == [b"old", b"", b"new"]
+        assert not events[1].HasField("prev_kv")
+        assert [(event.kv.create_revision, event.kv.version) for event in events[1:]] == [(base + 1, 1), (base + 1, 2)]
+
+    async with store.watching() as live, store.watching() as late:
+        await live.create(prefix, prefix + b"\xff", prev_kv=True)
+        await store.txn(
+            success=[pb.DeleteRangeRequest(key=prefix, range_end=b"\0"), pb.PutRequest(key=prefix + b"k", value=b"new")]
+        )
+        await store.put(prefix + b"k", b"newer")
+        await check(live)
+        await late.create(prefix, prefix + b"\xff", prev_kv=True, start_revision=base + 1)
+        await check(late)
+    if request.node.callspec.params["store"] == "etcd":
+        return  # to read that revision ends etcd 3.5.30
+    assert [kv.value for kv in (await store.get(prefix + b"k", revision=base + 1)).kvs] == [b"new"]
+    await store.compact(base + 1, physical=True)
+    assert [kv.value for kv in (await store.get(prefix + b"k", revision=base + 1)).kvs] == [b"new"]
+    assert (await store.get(prefix + b"k")).kvs[0].create_revision == base + 1
+
+
 async def test_a_client_that_says_no_more_hears_on(store: EtcdClient, prefix: bytes) -> None:
     """Closing the sending side ends no watch."""
 
