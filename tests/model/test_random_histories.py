@@ -123,13 +123,14 @@ class Driver:
         call = {"put": "Put", "range": "Range", "delete": "DeleteRange", "txn": "Txn"}[kind]
         return await getattr(self.store.kv, call)(self.request(step))
 
-    def request(self, step: dict[str, Any]) -> Any:
+    def request(self, step: dict[str, Any], *, inside: bool = False) -> Any:
+        """inside: the step is one of a transaction."""
         kind = step["kind"]
         if kind == "txn":
             return pb.TxnRequest(
                 compare=[self.compare(compare) for compare in step["compares"]],
-                success=[op(self.request(inner)) for inner in step["success"]],
-                failure=[op(self.request(inner)) for inner in step["failure"]],
+                success=[op(self.request(inner, inside=True)) for inner in step["success"]],
+                failure=[op(self.request(inner, inside=True)) for inner in step["failure"]],
             )
         key = self.prefix + step["key"]
         if kind == "put":
@@ -139,7 +140,7 @@ class Driver:
                 key=key, value=value, lease=lease, prev_kv=step["prev_kv"], ignore_value=step["ignore"] == "value",
                 ignore_lease=step["ignore"] == "lease",
             )  # fmt: skip
-        end = self.end(step["range_end"])
+        end = self.end(step["range_end"], inside=inside)
         if kind == "delete":
             return pb.DeleteRangeRequest(key=key, range_end=end, prev_kv=step["prev_kv"])
         plain = ("limit", "sort_order", "sort_target", "keys_only", "count_only")
@@ -149,9 +150,12 @@ class Driver:
             options["sort_target"] = 2 if options["sort_target"] == 3 else 0  # ties have no order among them
         return pb.RangeRequest(key=key, range_end=end, revision=revision, **options)
 
-    def end(self, name: bytes) -> bytes:
-        """The end of a range: the last of them is behind all keys, which without a prefix etcd has a sign for."""
-        if not name or self.prefix:
+    def end(self, name: bytes, *, inside: bool = False) -> bytes:
+        """The end of a range: the last of them is behind all keys, which without a prefix etcd has a sign for.
+
+        Not inside transactions: one that deletes all from a key on may put it again, and etcd 3.5.30 ends when that
+        revision is compacted and then read."""
+        if not name or self.prefix or inside:
             return self.prefix + name if name else b""
         return b"\0" if name == b"\xfe" else name
 
