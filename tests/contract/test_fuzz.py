@@ -22,7 +22,7 @@ from protos.pool import Method, service
 from tests.support.answers import comparable
 from tests.support.etcd import EtcdClient, EtcdliteProcess, EtcdProcess, StoreProcess, etcd_binary, etcd_version, pb
 
-ROUNDS = int(os.environ.get("FUZZ", "3"))
+ROUNDS = int(os.environ.get("FUZZ", "2"))
 FIRST = int(os.environ.get("FUZZ_FIRST", "1"))
 REQUESTS = 60
 """Of each kind, in one round."""

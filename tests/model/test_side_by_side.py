@@ -21,8 +21,8 @@ from tests.model.beside import END_KEY, Side, both
 from tests.model.test_random_histories import Driver, back, deletes, operations, puts, ranges
 from tests.support.etcd import etcd_binary, etcd_version, pb
 
-EXAMPLES = int(os.environ.get("SIDE_BY_SIDE", "4"))
-STEPS = int(os.environ.get("SIDE_BY_SIDE_STEPS", "40"))
+EXAMPLES = int(os.environ.get("SIDE_BY_SIDE", "3"))
+STEPS = int(os.environ.get("SIDE_BY_SIDE_STEPS", "32"))
 CALLS = {"put": "Put", "range": "Range", "delete": "DeleteRange", "txn": "Txn"}
 
 watches = st.builds(
