@@ -11,7 +11,7 @@ import dataclasses
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,14 @@ class Recorder:
         self.serving = asyncio.Event()
         self.ended = False
         self.written = 0
+        self.followed: list[Event] = []
 
     async def run(self) -> list[Event]:
         """Record; returns the store's own history at the end."""
         self.process.start()
         self.serving.set()
         clients = [asyncio.create_task(self._client(random.Random(self.random.random()))) for _ in range(CLIENTS)]
+        follower = asyncio.create_task(self._follow())
         for number in range(KILLS + 1):
             async with self.enough:
                 await self.enough.wait_for(lambda wanted=(number + 1) * BETWEEN_KILLS: self.answered >= wanted)  # type: ignore[misc]
@@ -62,7 +64,12 @@ class Recorder:
                 self.serving.set()
         self.ended = True
         await asyncio.gather(*clients)
-        return await self._history()
+        events = await self._history()
+        async with self.enough:
+            await self.enough.wait_for(lambda: self.followed[-1].revision >= events[-1].revision)
+        follower.cancel()
+        await asyncio.gather(follower, return_exceptions=True)
+        return events
 
     async def _client(self, chance: random.Random) -> None:
         while not self.ended:
@@ -73,6 +80,20 @@ class Recorder:
                     await self._call(store, chance, known)
             await store.channel.close()
             await self.serving.wait()
+
+    async def _follow(self) -> None:
+        """Watch all the time, and after a kill from where it broke off."""
+        while True:
+            await self.serving.wait()
+            store = self.process.client()
+            with contextlib.suppress(RpcError):
+                create = pb.WatchCreateRequest(key=b"\0", range_end=b"\0")
+                create.start_revision = self.followed[-1].revision + 1 if self.followed else 1
+                async for response in store.watches.Watch(_forever(pb.WatchRequest(create_request=create))):
+                    self.followed += map(_event, response.events)
+                    async with self.enough:
+                        self.enough.notify_all()
+            await store.channel.close()
 
     async def _call(self, store: EtcdClient, chance: random.Random, known: dict[bytes, bytes | None]) -> None:
         kind = chance.choice(("put", "get", "get", "swap", "swap", "delete"))
@@ -104,11 +125,19 @@ class Recorder:
         async with store.watching() as watch:
             await watch.create(b"\0", b"\0", start_revision=1)
             while not events or events[-1].revision < newest:
-                for event in (await watch.next()).events:
-                    kv = event.kv
-                    events.append(Event(kv.mod_revision, kv.key, None if event.type else kv.value))
+                events += map(_event, (await watch.next()).events)
         await store.channel.close()
         return events
+
+
+def _event(event: Any) -> Event:
+    return Event(event.kv.mod_revision, event.kv.key, None if event.type else event.kv.value)
+
+
+async def _forever(request: Any) -> AsyncIterator[Any]:
+    """One request, and then nothing more."""
+    yield request
+    await asyncio.Event().wait()
 
 
 async def _ask(store: EtcdClient, call: Operation) -> dict[str, Any]:
@@ -154,6 +183,7 @@ async def test_histories_across_kills_are_linearizable(kind: str, seed: int, tmp
     }
     check_revisions(recorder.operations, events)
     check_register(recorder.operations)
+    assert recorder.followed == events, "a watch across the kills heard all that is, and nothing that is not"
 
 
 # ---- do the checks see? ---------------------------------------------------------------------------------------------
