@@ -67,6 +67,7 @@ class Committer:
         self._pending = Pending()
         self._committing: Pending | None = None
         self._wake: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._failed: BaseException | None = None
         self._errands: deque[tuple[Callable[[], Size], asyncio.Future[None]]] = deque()
         self.size = Size(0, 0) if log is None else log.size()
@@ -137,7 +138,9 @@ class Committer:
     async def _next(self, batch: Pending) -> None:
         if self._failed is not None:
             raise Unavailable
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # which asks the kernel each time
+        waiter: asyncio.Future[None] = self._loop.create_future()
         batch.waiters.append(waiter)
         self._rouse()
         await waiter

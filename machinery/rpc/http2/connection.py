@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
         self.blocked: dict[Exchange, None] = {}
         self.waiting: set[Exchange] = set()
         self._transport: Any = None
+        self._loop = asyncio.get_running_loop()
         self._peer: Peer | None = None
         self._address = ""
         self._input = b""
@@ -151,7 +152,7 @@ class Connection(asyncio.Protocol):
             self._flush()
         elif not self._flushing:
             self._flushing = True
-            asyncio.get_running_loop().call_soon(self._turn)
+            self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         self._flushing = False
