@@ -283,7 +283,10 @@ class Exchange:
         else:
             if begin:
                 connection.write(begin)
-            self._unsent.append(memoryview(b"".join((b"\0", frames.number(size - _PREFIX), wire))))
+            first = connection.max_frame - _PREFIX  # only the first frame's worth is copied
+            self._unsent.append(memoryview(b"".join((b"\0", frames.number(size - _PREFIX), wire[:first]))))
+            if len(wire) > first:
+                self._unsent.append(memoryview(wire)[first:])
             self.pump()
         if last:
             self._finish(_OK)
