@@ -8,6 +8,7 @@ step.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import re
@@ -145,6 +146,8 @@ class Compactor:
                     break
             self.forgotten += count
             await asyncio.sleep(0)  # let everyone else run
+            with contextlib.suppress(StoreError):
+                await self._committer.flush()  # a thread that commits would wait for the interpreter again and again
         if self._committer.durable and buckets:
             for place in sorted(buckets):
                 positions = sorted(buckets.pop(place))
