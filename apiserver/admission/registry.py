@@ -39,7 +39,7 @@ class Surroundings:
 
 PLUGINS: Mapping[str, Callable[[Surroundings], AdmissionPlugin]] = MappingProxyType(
     {
-        "NamespaceLifecycle": lambda around: NamespaceLifecycle(around.caches),
+        "NamespaceLifecycle": lambda around: NamespaceLifecycle(around.caches, around.clock),
         "LimitRanger": lambda around: LimitRanger(around.caches),
         "ServiceAccount": lambda around: ServiceAccount(around.caches, around.clock, around.randomness),
         "NodeRestriction": lambda around: NodeRestriction(around.caches),
