@@ -154,7 +154,9 @@ class StoreProcess:
         raise NotImplementedError
 
     def start(self) -> None:
-        """Run it, and return once it serves."""
+        """Run it, and return once it serves. One that ended by itself is cleared away."""
+        assert not self.running, "it runs already"
+        self.kill()
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=log, text=True)
         self._await(self._process)
