@@ -86,6 +86,10 @@ class GrpcChannel:
             raise _from_grpc(error) from None
         finally:
             call.cancel()
+            # Of a call that has ended grpc cancels nothing: whoever makes its requests would wait for ever.
+            poller = getattr(call, "_async_request_poller", None)
+            if poller is not None:
+                poller.cancel()
 
     async def close(self) -> None:
         await self._channel.close()
