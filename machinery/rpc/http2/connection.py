@@ -94,6 +94,10 @@ class Connection(asyncio.Protocol):
         self._address = address_of(transport.get_extra_info("peername"))
         raw = transport.get_extra_info("socket")
         if raw is not None:
+            if raw.family in (socket.AF_INET, socket.AF_INET6):
+                # asyncio does this only for sockets that name their protocol, which accepted ones do not: without it a
+                # second answer waits up to 40 ms for the client to acknowledge the first.
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a client that vanished is noticed at last
         if self._foreign is None:
             self._greet()

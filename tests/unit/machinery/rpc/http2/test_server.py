@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from machinery.rpc import RpcError, Stub
 from machinery.rpc.api import Call, Code, Encoded
 from machinery.rpc.grpc_channel import GrpcChannel
 from machinery.rpc.http2 import frames
+from machinery.rpc.http2.connection import Connection
 from machinery.rpc.http2.hpack import literal
 from machinery.rpc.server import GrpcServer
 from protos.pool import messages
@@ -396,6 +398,20 @@ async def test_a_call_that_sends_past_its_window_is_reset(served: Served) -> Non
     _, stream, payload = await client.until(frames.RST_STREAM)
     assert (stream, int.from_bytes(payload, "big")) == (3, frames.Reason.FLOW_CONTROL_ERROR)
     client.close()
+
+
+async def test_answers_do_not_wait_for_acknowledgements(monkeypatch: pytest.MonkeyPatch) -> None:
+    sockets: list[socket.socket] = []
+    made = Connection.connection_made
+
+    def watched(self: Connection, transport: asyncio.BaseTransport) -> None:
+        made(self, transport)
+        sockets.append(transport.get_extra_info("socket"))
+
+    monkeypatch.setattr(Connection, "connection_made", watched)
+    async with serving() as served:
+        await served.calls.Put(pb.PutRequest(key=b"k"))
+        assert [each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in sockets] == [1]
 
 
 async def test_another_protocol_is_hung_up_on(served: Served) -> None:
