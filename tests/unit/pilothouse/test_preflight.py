@@ -145,7 +145,10 @@ async def test_what_an_earlier_run_left_is_waited_for(settings: InitSettings, fr
 
 
 async def test_what_does_not_end_is_named_in_the_end(settings: InitSettings, free: dict[str, int]) -> None:
-    program = f"import socket, sys; s = socket.create_server(('127.0.0.1', {free['etcd_port']})); print(flush=True); sys.stdin.read()"
+    program = (
+        f"import socket, sys; s = socket.create_server(('127.0.0.1', {free['etcd_port']}))\n"
+        "print(flush=True); sys.stdin.read()"
+    )
     orphan = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program, "--config", str(settings.config_file("etcdlite")),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
