@@ -25,5 +25,5 @@ def _described(pid: str) -> str:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
     except OSError:
         return f"process {pid}"
-    command = b" ".join(words).decode(errors="replace")
+    command = " ".join(b" ".join(words).decode(errors="replace").split())
     return f"process {pid} ({command if len(command) <= 100 else command[:97] + '...'})"

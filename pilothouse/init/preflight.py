@@ -188,7 +188,9 @@ def _words(pid: int) -> list[str]:
 def _command(pid: int) -> str:
     """A process as people know it: `etcd`, or `python3 -m http.server`."""
     words = _words(pid)
-    return " ".join([pathlib.Path(words[0]).name, *words[1:3]]) if words else "a process that just ended"
+    if not words:
+        return "a process that just ended"
+    return " ".join(" ".join([pathlib.Path(words[0]).name, *words[1:3]]).split())  # in one line, whatever it was given
 
 
 def _is_ours(pid: int, settings: InitSettings) -> bool:
