@@ -3,6 +3,9 @@
 Two members that were told the same have the same hash at the same revision, whether their history was compacted by the
 same steps or not, and whether the sweep that follows a compaction is through or not.
 
+Of the revisions of its last ten compactions etcd from 3.5 on answers what it computed while it swept, as long as it
+runs; here every hash is of what is kept now.
+
 Source: etcd's `server/storage/mvcc/hash.go`.
 """
 
@@ -80,17 +83,30 @@ class Hasher:
         self._held.clear()
 
 
-def kept(newest_first: Iterable[tuple[int, bytes]]) -> set[int]:
-    """Of (position, key) of the changes up to a compaction, those that it leaves: the last of each key, if that is no
-    deletion."""
+def kept(newest_first: Iterable[tuple[int, bytes]], compacted: int) -> set[int]:
+    """Of (position, key) of the changes up to the hashed revision, those that count although they are not after
+    `compacted`: the last of each key, if that is no deletion.
+
+    What a later change replaced does not count, though the compaction left it. If no key is there at the hashed
+    revision, etcd hashes what the sweep left, which is the last change of each key up to the compaction."""
+    bound = position_limit(compacted)
     seen: set[bytes] = set()
+    seen_before: set[bytes] = set()
+    alive = False
     left: set[int] = set()
+    swept: set[int] = set()
     for position, key in newest_first:
+        put = not position & 1
         if key not in seen:
             seen.add(key)
-            if not position & 1:
+            alive = alive or put
+            if put and position < bound:
                 left.add(position)
-    return left
+        if position < bound and key not in seen_before:
+            seen_before.add(key)
+            if put:
+                swept.add(position)
+    return left if alive else swept
 
 
 def hash_file(path: pathlib.Path, revision: int) -> KvHash:
@@ -99,14 +115,15 @@ def hash_file(path: pathlib.Path, revision: int) -> KvHash:
         file.execute("BEGIN")  # all that follows sees one state
         found = file.execute("SELECT value FROM setting WHERE name = 'compacted'").fetchone()
         compacted = found[0] if found else -1
-        if revision < compacted:
+        if 0 < revision < compacted:
             raise Compacted
-        bound = position_limit(compacted)
-        left = kept(file.execute("SELECT position, key FROM log WHERE position < ? ORDER BY position DESC", (bound,)))
+        bound, limit = position_limit(compacted), position_limit(revision)
+        newest_first = file.execute("SELECT position, key FROM log WHERE position < ? ORDER BY position DESC", (limit,))
+        left = kept(newest_first, compacted) if compacted > 0 else set()
         hasher = Hasher()
         for row in file.execute(
             "SELECT position, key, created, version, lease, value FROM log WHERE position < ? ORDER BY position",
-            (position_limit(revision),),
+            (limit,),
         ):
             if row[0] >= bound or row[0] in left:
                 hasher.add(row)
@@ -120,10 +137,11 @@ async def hash_store(store: Store, revision: int) -> KvHash:
         return await store.outside("store hash", hash_file, store.path, revision)
     compacted = store.state.compacted
     exported = (await store.export()).records
-    left = kept((record.position, record.key) for record in reversed(exported) if record.revision <= compacted)
+    told = [record for record in exported if record.revision <= revision]
+    left = kept(((record.position, record.key) for record in reversed(told)), compacted)
     hasher = Hasher()
-    for number, record in enumerate(exported):
-        if record.revision <= revision and (record.revision > compacted or record.position in left):
+    for number, record in enumerate(told):
+        if record.revision > compacted or record.position in left:
             hasher.add((record.position, record.key, record.created, record.version, record.lease, record.value))
         if number % FAIR_EVERY == 0:
             await asyncio.sleep(0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -70,6 +72,82 @@ async def test_hashes_of_the_key_space(store: EtcdClient) -> None:
     future = (Code.OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision")
     assert await refusal(hash_at(newest - 3)) == gone
     assert await refusal(hash_at(newest + 1)) == future
+
+
+OVERWRITTEN = {3: (1128919041, 4270922193), 4: (3725518605, 1972538324)}
+"""By the revision of the compaction: etcd's numbers of a history that overwrites a key past it, then deletes all."""
+
+
+@pytest.mark.parametrize("compacted", OVERWRITTEN)
+async def test_what_a_later_change_replaced_does_not_count(store: EtcdClient, compacted: int) -> None:
+    """etcd takes what counts of before the compaction as of the hashed revision, not as of the compaction."""
+
+    async def hash_at(revision: int) -> tuple[int, int]:
+        reply = await store.maintenance.HashKV(pb.HashKVRequest(revision=revision))
+        return reply.hash, reply.compact_revision
+
+    for key, value in ((b"a", b"1"), (b"b", b"2"), (b"a", b"2"), (b"a", b"2")):
+        await store.put(key, value)
+    overwritten, emptied = OVERWRITTEN[compacted]
+    await store.compact(compacted)
+    assert await hash_at(0) == (overwritten, compacted), "whether the sweep is through or not"
+    with pytest.raises(RpcError, match="compacted"):  # which is waited for all the same
+        await store.compact(compacted, physical=True)
+    assert await hash_at(0) == await hash_at(5) == (overwritten, compacted)
+    if compacted == 3:
+        assert await hash_at(4) == (2960050200, compacted)
+    await store.delete(b"a", b"c")
+    assert await hash_at(0) == (emptied, compacted)
+    if not (await store.maintenance.Status(pb.StatusRequest())).version.startswith("3.4."):
+        assert await hash_at(-1) == (1084519789, compacted), "of nothing"
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_hashes_of_random_histories_are_those_of_etcd(
+    seed: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Every kind of store that is told the same has etcd's hash, at every revision, before and after compactions.
+
+    Not compared is the revision of the compaction itself: etcd from 3.5 on tells of that what it remembers of before.
+    Nor is one without a key: of that etcd hashes whatever it has not swept yet."""
+    from machinery.rpc.grpc_channel import GrpcChannel
+
+    request.getfixturevalue("etcd_address")  # skips when there is none
+    random = Random(seed)
+    async with contextlib.AsyncExitStack() as stack:
+        address = stack.enter_context(real_etcd())
+        channel = GrpcChannel(address)
+        stack.push_async_callback(channel.close)
+        etcd = EtcdClient(channel)
+        memory = await stack.enter_async_context(etcdlite_client("memory", tmp_path))
+        file = await stack.enter_async_context(etcdlite_client("file", tmp_path))
+        stores = [etcd, memory, file]
+        compared = 0
+        for _ in range(3):
+            for number in range(random.randint(3, 12)):
+                key = b"k%d" % random.randrange(4)
+                kind = random.randrange(4)
+                for store in stores:
+                    if kind == 0:
+                        await store.delete(key)
+                    elif kind == 1:
+                        puts = [pb.PutRequest(key=each, value=b"both") for each in (key, b"other")]
+                        await store.txn(success=[*puts, pb.DeleteRangeRequest(key=b"gone")])
+                    else:
+                        await store.put(key, b"%d" % number)
+            newest = await etcd.revision()
+            replied = await etcd.maintenance.HashKV(pb.HashKVRequest())
+            compacted = random.randint(max(replied.compact_revision, 1) + 1, newest)
+            for store in stores:
+                await store.compact(compacted, physical=bool(random.randrange(2)))
+            for revision in (*range(compacted + 1, newest + 1), 0):
+                if not (await etcd.get(b"\0", b"\0", revision=revision, count_only=True)).count:
+                    continue
+                want, *found = [await each.maintenance.HashKV(pb.HashKVRequest(revision=revision)) for each in stores]
+                assert [reply.hash for reply in found] == [want.hash] * len(found), (revision, compacted)
+                assert [reply.compact_revision for reply in found] == [want.compact_revision] * len(found)
+                compared += 1
+        assert compared > 3
 
 
 async def test_a_snapshot_ends_with_its_digest(store: EtcdClient) -> None:
