@@ -270,7 +270,7 @@ class WatchStream(Actor):
         """One batch of history for the watch that is behind longest."""
         watch = next(iter(self._behind.values()))
         try:
-            revision, changes = await self._hub.history(watch)
+            _, changes = await self._hub.history(watch)
         except Compacted:
             return self._lose(watch)
         if watch.id not in self._behind:
@@ -281,7 +281,8 @@ class WatchStream(Actor):
             self._behind[watch.id] = watch
         self._progress_if_due()
         watch.heard = watch.heard or bool(changes)
-        return self._responses((watch,), revision, changes) if changes else None
+        # As in etcd, the header names the newest revision, although more of the history up to it may follow.
+        return self._responses((watch,), self._hub.state.visible, changes) if changes else None
 
     def _lose(self, watch: Watch) -> Any:
         """Tell that a watch ended since its history is gone. As in etcd the header then names no revision, and the id

@@ -164,6 +164,25 @@ async def test_a_transaction_comes_whole(store: EtcdClient, prefix: bytes) -> No
         assert {e.kv.mod_revision for e in response.events} == {response.header.revision}
 
 
+async def test_headers_of_events(store: EtcdClient, prefix: bytes) -> None:
+    """History comes with the newest revision of the store, however many responses it takes; news with their own."""
+    base = await store.revision()
+    for number in range(150):
+        await store.put(prefix + b"k", b"%d" % number)
+    newest = (await store.put(prefix + b"other")).header.revision
+    async with store.watching() as watch:
+        await watch.create(prefix + b"k", start_revision=base + 1)
+        heard = base
+        while heard < base + 150:
+            response = await watch.next()
+            assert response.header.revision == newest
+            heard = response.events[-1].kv.mod_revision
+        for _ in range(3):
+            written = (await store.put(prefix + b"k")).header.revision
+            await store.put(prefix + b"other")
+            assert (await watch.next()).header.revision == written
+
+
 async def test_cancel(store: EtcdClient, prefix: bytes) -> None:
     async with store.watching() as watch:
         created = await watch.create(prefix, prefix + b"\xff")

@@ -131,6 +131,7 @@ class Side:
             assert event.kv.mod_revision >= watcher.seen, "in order"
             watcher.seen = event.kv.mod_revision
             watcher.heard.append(comparable(event))
+        assert not response.events or response.header.revision >= watcher.seen
         if response.canceled:
             watcher.canceled = True
             watcher.heard.append(f"canceled, compacted at {response.compact_revision}")

@@ -395,14 +395,14 @@ class WatchService:
 
     async def Watch(self, requests: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
         spec = self.spec
-        cursors: dict[int, tuple[Any, int]] = {}
+        cursors: dict[int, tuple[Any, int, int]] = {}
         lost: set[int] = set()
         ids = itertools.count()
         out: asyncio.Queue[Any] = asyncio.Queue()
 
         def deliver() -> None:
             """Put out all that each watch has not heard."""
-            for watch_id, (create, following) in list(cursors.items()):
+            for watch_id, (create, following, since) in list(cursors.items()):
                 if following < spec.compacted:
                     del cursors[watch_id]
                     lost.add(watch_id)
@@ -422,14 +422,16 @@ class WatchService:
                         if self.wants(create, event)
                     ]
                     if events:
+                        # What was there when the watch began comes with the newest revision, what is new with its own.
+                        told = spec.revision if revision <= since else revision
                         out.put_nowait(
                             pb.WatchResponse(
-                                header={"cluster_id": 1, "member_id": 1, "raft_term": 1, "revision": revision},
+                                header={"cluster_id": 1, "member_id": 1, "raft_term": 1, "revision": told},
                                 watch_id=watch_id,
                                 events=events,
                             )
                         )
-                cursors[watch_id] = create, max(following, spec.revision + 1)
+                cursors[watch_id] = create, max(following, spec.revision + 1), since
 
         async def read() -> None:
             async for request in requests:
@@ -455,10 +457,10 @@ class WatchService:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def control(
-        self, request: Any, cursors: dict[int, tuple[Any, int]], lost: set[int], ids: Iterator[int]
+        self, request: Any, cursors: dict[int, tuple[Any, int, int]], lost: set[int], ids: Iterator[int]
     ) -> Iterator[Any]:
-        """lost: ids of watches that ended since their history is gone, which stay taken until cancelled. ids: to choose
-        from, each once."""
+        """cursors: (request, next revision to tell of, newest revision when it began) by id. lost: ids of watches that
+        ended since their history is gone, which stay taken until cancelled. ids: to choose from, each once."""
         spec = self.spec
         kind = request.WhichOneof("request_union")
         if kind == "create_request":
@@ -480,7 +482,7 @@ class WatchService:
             watch_id = create.watch_id
             if not watch_id:
                 watch_id = next(number for number in ids if number not in {*cursors, *lost})
-            cursors[watch_id] = create, create.start_revision or spec.revision + 1
+            cursors[watch_id] = create, create.start_revision or spec.revision + 1, spec.revision
             yield pb.WatchResponse(header=spec.header(), watch_id=watch_id, created=True)
         elif kind == "cancel_request":
             watch_id = request.cancel_request.watch_id
@@ -488,7 +490,9 @@ class WatchService:
                 lost.discard(watch_id)
                 yield pb.WatchResponse(header=spec.header(), watch_id=watch_id, canceled=True)
         elif (
-            kind == "progress_request" and cursors and all(first <= spec.revision + 1 for _, first in cursors.values())
+            kind == "progress_request"
+            and cursors
+            and all(first <= spec.revision + 1 for _, first, _ in cursors.values())
         ):
             yield pb.WatchResponse(header=spec.header(), watch_id=-1)
 
