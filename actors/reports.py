@@ -78,10 +78,10 @@ Report = Started | Ended | Crashed | Restarting | LimitReached | StopTimeout | S
 def with_traceback(error: BaseException) -> BaseException | None:
     """What to log a traceback of (for ``exc_info``): nothing when the error says it all.
 
-    That is when the host refuses something (a port, a file), when the error is made for it, and when a supervisor gave
-    up, whose reason is logged.
+    That is when the host refuses something (a port, a file; told anew in a sentence it has no number), when the error
+    is made for it, and when a supervisor gave up, whose reason is logged.
     """
-    refused = isinstance(error, OSError) and error.errno is not None
+    refused = isinstance(error, OSError) and (error.errno is not None or type(error) is OSError)
     return None if refused or isinstance(error, Refused | RestartLimit) else error
 
 

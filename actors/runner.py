@@ -39,14 +39,23 @@ def run(
     clock: Clock | None = None,
     name: str = "pilothouse",
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    tell: Callable[[Exception], bool] | None = None,
 ) -> int:
-    """Run the tree until it ends or a signal stops it; 0 after an ordered end, 1 when it failed to start or crashed."""
+    """Run the tree until it ends or a signal stops it; 0 after an ordered end, 1 when it failed to start or crashed.
+
+    tell: told of an error that says it all, in place of the log when it returns True."""
     gc.set_threshold(COLLECT_AFTER)
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        return runner.run(serve(spec, clock=clock, name=name))
+        return runner.run(serve(spec, clock=clock, name=name, tell=tell))
 
 
-async def serve(spec: ChildSpec, *, clock: Clock | None = None, name: str = "pilothouse") -> int:
+async def serve(
+    spec: ChildSpec,
+    *,
+    clock: Clock | None = None,
+    name: str = "pilothouse",
+    tell: Callable[[Exception], bool] | None = None,
+) -> int:
     """``run`` inside a loop that exists; must be on the main thread, for the signals."""
     try:
         system = System(spec, clock=clock, name=name)
@@ -59,13 +68,13 @@ async def serve(spec: ChildSpec, *, clock: Clock | None = None, name: str = "pil
     loop.add_signal_handler(signal.SIGINT, partial(_interrupt, stopping))
     loop.add_signal_handler(signal.SIGUSR1, partial(_dump, system))
     try:
-        return await _serve(system, stopping)
+        return await _serve(system, stopping, tell)
     finally:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
             loop.remove_signal_handler(number)
 
 
-async def _serve(system: System, stopping: asyncio.Event) -> int:
+async def _serve(system: System, stopping: asyncio.Event, tell: Callable[[Exception], bool] | None) -> int:
     asked = asyncio.ensure_future(stopping.wait())
     starting = asyncio.ensure_future(system.start())
     ended: asyncio.Task[None] | None = None
@@ -79,7 +88,9 @@ async def _serve(system: System, stopping: asyncio.Event) -> int:
                 ended.result()
         return OK
     except Exception as error:
-        log.error("ended by an error name=%s error=%s", system.name, error, exc_info=with_traceback(error))
+        unexplained = with_traceback(error)
+        if unexplained is not None or tell is None or not tell(error):
+            log.error("ended by an error name=%s error=%s", system.name, error, exc_info=unexplained)
         return CRASHED
     finally:
         await system.stop()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pathlib
 import socket
 import ssl
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from etcdlite import selfsigned
 from etcdlite.config import Config
@@ -46,21 +49,47 @@ class Listener:
 
 
 def check_free(config: Config) -> None:
-    """Raise OSError, naming the URL, unless every TCP address to listen on can be bound right now."""
+    """Raise OSError, naming URL and flag, unless every address to listen on can be bound right now."""
     for url in (*config.listen_client_urls, *config.listen_metrics_urls):
         parts = urlsplit(url)
-        if parts.scheme.startswith("unix") or not parts.hostname:
-            continue
         try:
-            family, kind, protocol, _, address = socket.getaddrinfo(
-                parts.hostname, parts.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(address)
+            if parts.scheme.startswith("unix"):
+                _probe_path(f"{parts.netloc}{parts.path}")
+            else:
+                _probe_port(parts.hostname or "", parts.port or 0)
         except OSError as error:
             flag = "--listen-client-urls" if url in config.listen_client_urls else "--listen-metrics-urls"
-            raise OSError(f"cannot listen on {url}: {error.strerror}; choose another {flag}") from None
+            raise OSError(f"cannot listen on {url}: {error.strerror or error}; choose another {flag}") from None
+
+
+def _probe_port(host: str, port: int) -> None:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+
+
+def _probe_path(path: str) -> None:
+    """A socket that nobody answers on was left behind by a server that was killed, and makes way."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            mode = os.lstat(path).st_mode
+        except FileNotFoundError:
+            probe.bind(path)
+            os.unlink(path)
+            return
+        if not stat.S_ISSOCK(mode):
+            raise FileExistsError(errno.EEXIST, "a file that is no socket is there")
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            directory = os.path.dirname(path) or "."
+            if not os.access(directory, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, f"{directory} cannot be written") from None
+        else:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def listeners(config: Config) -> list[Listener]:
@@ -69,11 +98,11 @@ def listeners(config: Config) -> list[Listener]:
     for url in config.listen_client_urls:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https", "unix", "unixs"):
-            raise ValueError(f"listen-client-urls: {url!r} must begin with http://, https://, unix:// or unixs://")
+            raise ValueError(f"--listen-client-urls: {url!r} must begin with http://, https://, unix:// or unixs://")
         if parts.scheme.startswith("unix"):
             address = f"unix:{parts.netloc}{parts.path}"
-        elif parts.port is None or not parts.hostname:
-            raise ValueError(f"listen-client-urls: {url!r} must name a host and a port")
+        elif not _has_port(parts):
+            raise ValueError(f"--listen-client-urls: {url!r} must name a host and a port of 0 to 65535")
         else:
             address = parts.netloc
         found.setdefault(parts.scheme, []).append(address)
@@ -81,7 +110,7 @@ def listeners(config: Config) -> list[Listener]:
         _check_certificate(config, "listen-client-urls")
     for name in ("client_cert_auth", "client_crl_file", "client_cert_allowed_hostname"):
         if getattr(config, name) and not config.trusted_ca_file:
-            raise ValueError(f"{name.replace('_', '-')} needs trusted-ca-file")
+            raise ValueError(f"--{name.replace('_', '-')} needs --trusted-ca-file")
     _policy(config)
     return [Listener(scheme, addresses, config) for scheme, addresses in found.items()]
 
@@ -91,9 +120,9 @@ def check_metrics_urls(config: Config) -> None:
     for url in config.listen_metrics_urls:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https"):
-            raise ValueError(f"listen-metrics-urls: {url!r} must begin with http:// or https://")
-        if parts.port is None or not parts.hostname:
-            raise ValueError(f"listen-metrics-urls: {url!r} must name a host and a port")
+            raise ValueError(f"--listen-metrics-urls: {url!r} must begin with http:// or https://")
+        if not _has_port(parts):
+            raise ValueError(f"--listen-metrics-urls: {url!r} must name a host and a port of 0 to 65535")
         if parts.scheme == "https":
             _check_certificate(config, "listen-metrics-urls")
 
@@ -113,15 +142,22 @@ def check_tls(config: Config) -> None:
         _credentials(config)
 
 
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port is not None and bool(parts.hostname)
+    except ValueError:  # it is beyond 65535, or no number
+        return False
+
+
 def _check_certificate(config: Config, flag: str) -> None:
     if config.cert_file and config.key_file:
         return
     if config.cert_file or config.key_file or not config.auto_tls:
-        raise ValueError(f"{flag}: https needs cert-file and key-file")
+        raise ValueError(f"--{flag}: https needs --cert-file and --key-file")
     if config.data_dir is None:
-        raise ValueError("auto-tls needs data-dir, where the certificate is kept")
+        raise ValueError("--auto-tls needs --data-dir, where the certificate is kept")
     if config.self_signed_cert_validity <= 0:
-        raise ValueError("self-signed-cert-validity: must be a year at least")
+        raise ValueError("--self-signed-cert-validity: must be a year at least")
 
 
 def _credentials(config: Config, *, protocols: Sequence[str] = BOTH) -> ssl.SSLContext:

@@ -45,6 +45,11 @@ def setup(config: Config) -> None:
             handler.setFormatter(JsonFormatter())
 
 
+def on_stderr(config: Config) -> bool:
+    """True when standard error is among the outputs."""
+    return not config.log_outputs or "stderr" in map(_name, config.log_outputs)
+
+
 def _name(output: str) -> str:
     return "stderr" if output in _STREAMS else output
 
@@ -53,6 +58,9 @@ def _handler(output: str, standard: logging.Handler) -> logging.Handler:
     if output == "stderr":
         return standard
     # A file that was moved away, as log rotation does, is opened anew.
-    handler = logging.StreamHandler(sys.stdout) if output == "stdout" else WatchedFileHandler(output)
+    try:
+        handler = logging.StreamHandler(sys.stdout) if output == "stdout" else WatchedFileHandler(output)
+    except OSError as error:
+        raise OSError(f"--log-outputs: cannot write {output}: {error.strerror}") from None
     handler.setFormatter(logs.LineFormatter(colour=False))
     return handler

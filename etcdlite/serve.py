@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from actors import Actor, ChildSpec, Supervisor, SystemClock
 from actors.runner import run
@@ -48,9 +49,17 @@ def main(words: Sequence[str]) -> int:
     except (DatabaseError, OSError, TlsError) as error:
         _say(str(error))
         return 1
+    if config.data_dir is None:
+        _say("without --data-dir everything is in memory, and gone at the end")
     served = app.spec()
     spec = ChildSpec("root", lambda: Supervisor([served, ChildSpec("announce", lambda: Announcer(app))]))
-    return run(spec, clock=SystemClock(), name="etcdlite")
+    return run(spec, clock=SystemClock(), name="etcdlite", tell=partial(_tell, config))
+
+
+def _tell(config: Config, error: Exception) -> bool:
+    """Why it ended, as what is found before the start is told; for a log that lies elsewhere it is news as well."""
+    _say(f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error))
+    return logs.on_stderr(config)
 
 
 class Announcer(Actor):
@@ -105,10 +114,8 @@ def parse(words: Sequence[str]) -> Config:
     if parsed.ignored:
         _say("ignored, since it means nothing to one member: " + ", ".join(f"--{name}" for name in parsed.ignored))
     config = parsed.config
-    if config.data_dir is None:
-        _say("without --data-dir everything is in memory, and gone at the end")
     return config if config.listen_client_urls else dataclasses.replace(config, listen_client_urls=(DEFAULT_URL,))
 
 
 def _say(text: str) -> None:
-    print(f"etcdlite: {text}", file=sys.stderr)
+    print(f"etcdlite: {' '.join(text.split())}", file=sys.stderr)

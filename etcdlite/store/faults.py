@@ -16,6 +16,8 @@ FAILURES = (sqlite3.Error, OSError, Moved, Damaged)
 """What work on the file raises."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_FORMAT = "unsupported file format"
+"""What SQLite says of a header that it did not write, with no code of its own."""
 _REFUSED = {
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_READONLY,
@@ -45,7 +47,7 @@ def fault_of(error: BaseException, path: pathlib.Path) -> StoreError | None:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it says more exactly what SQLite was doing
     if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _full(path)):
         return NoSpace()
-    if code in _CORRUPT:
+    if code in _CORRUPT or (code == sqlite3.SQLITE_ERROR and _FORMAT in str(error)):
         return Corrupt()
     if code in _REFUSED:
         return FileFault(f"etcdlite: {path}: {error}")
@@ -61,6 +63,12 @@ def refusal(error: Exception, path: pathlib.Path) -> DatabaseError:
         return DatabaseError(f"{path.parent}: the disk is full; make room there and start again")
     if isinstance(fault, Corrupt):
         return damage(path, str(error))
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        what = "it is a file" if isinstance(error, FileExistsError) else "a file is in its path"
+        return DatabaseError(f"{path.parent}: cannot be used as data directory: {what}; choose another --data-dir")
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename in (None, str(path.parent)) else f" ({error.filename})"
+        return DatabaseError(f"{path.parent}: cannot be used as data directory: {error.strerror}{where}")
     return DatabaseError(f"{path.parent}: cannot be used as data directory: {error}")
 
 
