@@ -37,9 +37,11 @@ class WatchService:
         name = f"stream-{next(self._ids)}"
         await streams.start_child(ChildSpec(name, lambda: stream, restart=Restart.TEMPORARY))
         self._parts.watches.add(stream)
+        replies = stream.replies()
         try:
-            async for reply in stream.replies():
-                yield reply
+            while True:  # until it raises; no reply stays here while the client takes its time with it
+                yield await anext(replies)
         finally:
+            await replies.aclose()
             self._parts.watches.discard(stream)
             await streams.stop_child(name)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,7 @@ class WatchStream(Actor):
         progress_interval: float,
         refused: Callable[[Any], str] = lambda create: "",
     ) -> None:
-        self._requests = requests
+        self._requests: AsyncIterator[Any] | None = requests
         self._hub = hub
         self._header = header
         self._fragment_bytes = fragment_bytes
@@ -77,7 +77,7 @@ class WatchStream(Actor):
         self._progress_wanted = False
         self._notifying = False
         self._ended = False
-        self._error = RpcError(Unavailable.CODE, Unavailable.TEXT)
+        self._failure = Unavailable.CODE, Unavailable.TEXT
 
     @property
     def load(self) -> tuple[int, int, int]:
@@ -88,7 +88,9 @@ class WatchStream(Actor):
     # ---- the actor: requests ----------------------------------------------------------------------------------
 
     async def setup(self) -> None:
-        self.spawn(self._read(), name="requests")
+        assert self._requests is not None  # a stream has one life
+        self.spawn(self._read(self._requests), name="requests")
+        self._requests = None  # with it goes, once they end, what the transport holds for the client
 
     async def teardown(self) -> None:
         self._ended = True
@@ -102,9 +104,9 @@ class WatchStream(Actor):
         self._queue.clear()
         self._rouse()
 
-    async def _read(self) -> None:
+    async def _read(self, requests: AsyncIterator[Any]) -> None:
         try:
-            async for request in self._requests:
+            async for request in requests:
                 kind = request.WhichOneof("request_union")
                 if kind == "create_request":
                     self._create(request.create_request)
@@ -114,7 +116,7 @@ class WatchStream(Actor):
                     self._progress_wanted = True
                     self._progress_if_due()
         except RpcError as error:
-            self._error = error  # the client is gone, or sent what is no request
+            self._failure = error.code, error.message  # the client is gone, or sent what is no request
             self.finish()
 
     def _create(self, request: Any) -> None:
@@ -231,19 +233,17 @@ class WatchStream(Actor):
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
-    async def replies(self) -> AsyncIterator[Any]:
+    async def replies(self) -> AsyncGenerator[Any, None]:
         """What goes to the client, in order. Raises Unavailable when the store ends the stream."""
         while not self._ended:
             if self._queue:
                 yield self._take()
             elif self._behind:
-                reply = await self._catch_up()
-                if reply is not None:
-                    yield reply
+                await self._catch_up()
             else:
                 self._wake = asyncio.get_running_loop().create_future()
                 await self._wake
-        raise self._error
+        raise RpcError(*self._failure)
 
     def _take(self) -> Any:
         """The next responses: a control message, or the events that stand together for one audience."""
@@ -266,15 +266,16 @@ class WatchStream(Actor):
         self._queued_bytes -= entry.size
         self._hub.release(entry.changes)
 
-    async def _catch_up(self) -> Any:
-        """One batch of history for the watch that is behind longest."""
+    async def _catch_up(self) -> None:
+        """One batch of history for the watch that is behind longest, ahead of what was queued meanwhile."""
         watch = next(iter(self._behind.values()))
         try:
             _, changes = await self._hub.history(watch)
         except Compacted:
-            return self._lose(watch)
+            self._lose(watch)
+            return
         if watch.id not in self._behind:
-            return None  # cancelled meanwhile
+            return  # cancelled meanwhile
         # No await from here: what join sees as published is what history has read.
         del self._behind[watch.id]
         if not self._hub.join(watch):
@@ -282,17 +283,20 @@ class WatchStream(Actor):
         self._progress_if_due()
         watch.heard = watch.heard or bool(changes)
         # As in etcd, the header names the newest revision, although more of the history up to it may follow.
-        return self._responses((watch,), self._hub.state.visible, changes) if changes else None
+        if changes:
+            self._queue.appendleft(self._responses((watch,), self._hub.state.visible, changes))
 
-    def _lose(self, watch: Watch) -> Any:
+    def _lose(self, watch: Watch) -> None:
         """Tell that a watch ended since its history is gone. As in etcd the header then names no revision, and the id
         stays taken until the client cancels it too."""
         if not self._forget(watch.id):
-            return None
+            return
         self._lost.add(watch.id)
         self._progress_if_due()
         header, compacted = self._header.message(0), self._hub.state.compacted
-        return pb.WatchResponse(header=header, watch_id=watch.id, canceled=True, compact_revision=compacted)
+        self._queue.appendleft(
+            pb.WatchResponse(header=header, watch_id=watch.id, canceled=True, compact_revision=compacted)
+        )
 
     def _responses(self, watches: Sequence[Watch], revision: int, changes: Sequence[Change]) -> EncodedMany:
         first = watches[0]

@@ -121,9 +121,8 @@ class Connection(asyncio.Protocol):
         if self._guest is not None:
             self._guest.connection_lost(error)
         self._output.clear()
-        gone = RpcError(Code.CANCELLED, "the client is gone")
         for exchange in tuple(self.exchanges.values()):
-            self._drop(exchange, gone)
+            self._drop(exchange, Code.CANCELLED, "the client is gone")
         self._lost(self)
 
     def eof_received(self) -> bool | None:
@@ -384,7 +383,7 @@ class Connection(asyncio.Protocol):
                 _expect(len(payload) == 4, Reason.FRAME_SIZE_ERROR, "RST_STREAM of a wrong size")
                 exchange = self.exchanges.get(stream)
                 if exchange is not None:
-                    self._drop(exchange, RpcError(Code.CANCELLED, "the client cancelled the call"))
+                    self._drop(exchange, Code.CANCELLED, "the client cancelled the call")
                 else:
                     self._check_known(stream)
             case frames.CONTINUATION:
@@ -448,13 +447,13 @@ class Connection(asyncio.Protocol):
 
     def _reset(self, exchange: Exchange, reason: Reason) -> None:
         self.write(_reset(exchange.id, reason))
-        self._drop(exchange, RpcError(Code.INTERNAL, f"the call was reset: {reason.name}"))
+        self._drop(exchange, Code.INTERNAL, f"the call was reset: {reason.name}")
 
-    def _drop(self, exchange: Exchange, error: RpcError) -> None:
+    def _drop(self, exchange: Exchange, code: Code, text: str) -> None:
         """Nobody waits for the answer of a call any more."""
         self.exchanges.pop(exchange.id, None)
         self.blocked.pop(exchange, None)
-        exchange.abandon(error)
+        exchange.abandon(code, text)
 
 
 def _expect(good: bool, reason: Reason, text: str) -> None:

@@ -83,7 +83,7 @@ class Exchange:
         self._messages: deque[bytes] = deque()
         self._queued = 0
         self._due = 0
-        self._error: RpcError | None = None
+        self._error: tuple[Code, str] | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._unsent: deque[memoryview] = deque()
         self._trailers = b""
@@ -133,18 +133,29 @@ class Exchange:
         self.ended = True
         self._wake()
 
-    def abandon(self, error: RpcError) -> None:
-        """The peer gave the call up: whoever waits for the request is told, the service is cancelled."""
+    def abandon(self, code: Code, text: str) -> None:
+        """The peer gave the call up: whoever waits for the request is told, the service is cancelled.
+
+        Nothing large is kept, and no task, whose cancellation's traceback leads back here: what a client held goes with
+        it, and not when the garbage collector next looks at everything."""
         self._gone = True
         self._unsent.clear()
-        self._fail(error)
-        if self.task is not None:
-            self.task.cancel()
+        self._messages.clear()
+        self._buffer.clear()
+        self._fail(code, text)
+        task, self.task = self.task, None
+        if task is not None:
+            task.cancel()
 
-    def _fail(self, error: RpcError) -> None:
+    def _fail(self, code: Code, text: str) -> None:
         """What is still to come of the request cannot come."""
-        self._error = error
+        self._error = code, text
         self._wake()
+
+    def _failure(self) -> RpcError:
+        """A new one each time: one that is kept would keep the frames that it was raised through."""
+        assert self._error is not None
+        return RpcError(*self._error)
 
     def __aiter__(self) -> Exchange:
         return self
@@ -152,7 +163,7 @@ class Exchange:
     async def __anext__(self) -> Any:
         while not self._messages:
             if self._error is not None:
-                raise self._error
+                raise self._failure()
             if self.ended:
                 raise StopAsyncIteration
             self._waiting = asyncio.get_running_loop().create_future()
@@ -173,7 +184,7 @@ class Exchange:
 
     def _only(self) -> Any:
         if self._error is not None:
-            raise self._error
+            raise self._failure()
         if len(self._messages) != 1:
             raise RpcError(Code.INTERNAL, f"the call takes one request, got {len(self._messages)}")
         return self._take()
@@ -195,7 +206,7 @@ class Exchange:
 
     def _refuse(self, code: Code, text: str) -> None:
         self._buffer.clear()
-        self._fail(RpcError(code, text))
+        self._fail(code, text)
         self._connection.refused(self)
 
     def _replenish(self) -> None:
@@ -255,6 +266,7 @@ class Exchange:
                     self._send_many(reply.wires)
                 else:
                     self._send(_wire(reply))
+                del reply  # a large one would be kept twice while it waits
                 count += 1
                 if self._unsent or self._connection.congested:
                     await self._until_room()
@@ -356,6 +368,7 @@ class Exchange:
                 self._connection.waiting.discard(self)
 
     def _close(self) -> None:
+        self.task = None
         self._connection.write(_end(self.id, self._trailers))
         self._connection.answered(self)
 

@@ -1,0 +1,84 @@
+"""What clients that do not read cost, over a socket, and what is left of it when they are gone."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from actors import ChildSpec, System, SystemClock
+from etcdlite.app import EtcdLite
+from machinery.rpc.http2 import frames
+from machinery.rpc.http2.exchange import Exchange
+from machinery.rpc.server import GrpcServer
+from tests.support.etcd import EtcdClient, pb
+from tests.unit.etcdlite.test_app import running, until
+from tests.unit.machinery.rpc.http2.test_server import Raw, head, message
+
+MB = 1_000_000
+STREAMS = 20
+SIZE = 200_000
+
+
+@contextlib.asynccontextmanager
+async def serving() -> AsyncIterator[tuple[EtcdClient, EtcdLite, str]]:
+    async with running() as (store, app):
+        addresses: list[str] = []
+        spec = ChildSpec("server", lambda: GrpcServer(app.services(), ["127.0.0.1:0"], bound=addresses.extend))
+        async with System(spec, clock=SystemClock()):
+            yield store, app, addresses[0]
+
+
+@contextlib.contextmanager
+def traced() -> Iterator[None]:
+    """Memory is counted, and only what nothing refers to any more is freed."""
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+
+def held() -> int:
+    return tracemalloc.get_traced_memory()[0]
+
+
+def exchanges() -> int:
+    return sum(type(each) is Exchange for each in gc.get_objects())
+
+
+def watch_frames(stream: int) -> bytes:
+    create = pb.WatchRequest(create_request=pb.WatchCreateRequest(key=b"big"))
+    return frames.frame(frames.HEADERS, frames.END_HEADERS, stream, head(b"/etcdserverpb.Watch/Watch")) + frames.frame(
+        frames.DATA, 0, stream, message(create.SerializeToString())
+    )
+
+
+@pytest.mark.parametrize("settings", [{}, {frames.SETTINGS_INITIAL_WINDOW_SIZE: 100}], ids=["connection", "stream"])
+async def test_what_a_dead_client_held_is_free_at_once(settings: dict[int, int]) -> None:
+    """Not when the garbage collector next looks at everything, which it seldom does for a few large things."""
+    async with serving() as (store, app, address):
+        await store.put(b"big", bytes(SIZE))
+        with traced():
+            before = held()
+            client: Any = await Raw.connect(address, frames.PREFACE + frames.settings(settings))
+            for number in range(STREAMS):
+                client.write(watch_frames(2 * number + 1))
+            streams = app._parts.watches
+            await until(lambda: len(streams) == STREAMS and all(stream.load[0] for stream in streams))
+            await store.put(b"big", bytes(SIZE))
+            await until(lambda: held() - before > STREAMS * SIZE)
+            assert held() - before < 1.5 * STREAMS * SIZE + MB, "each holds it once"
+            await store.put(b"big", bytes(SIZE))
+            assert exchanges() == STREAMS
+            client.close()
+            await until(lambda: not streams and not exchanges())
+            del client
+            await until(lambda: held() - before < 2 * SIZE + MB)
