@@ -87,7 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.DEBUG if verbosity > 1 else logging.INFO if verbosity else logging.WARNING)
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        return _dispatch(words)
+        code = _dispatch(words)
+        sys.stdout.flush()  # what cannot be written is told here; the interpreter would say it in words of its own
+        return code
     except CliError as error:
         print(error.render(), file=sys.stderr)
         return error.exit_code
@@ -98,12 +100,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except BrokenPipeError:
         # the reader of a pipe (head, say) went away: not our error, and nothing more can be printed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_the_rest()
         return 141
     except OSError as error:
         # the machine's doing, a full disk say; what a command expects of it, the command has said in its own words
         _show_details()
         print(f"error: {in_words(error)}", file=sys.stderr)
+        _drop_the_rest()
         return 1
     except Exception as error:
         _show_details()
@@ -111,6 +114,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = "" if verbosity > 1 else " (run it again with -v=8 for the details)"
         print(f"error: internal error: {said}{hint}", file=sys.stderr)
         return 1
+
+
+def _drop_the_rest() -> None:
+    """Let go of what standard output holds and cannot write: the interpreter would try again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _speak_utf8() -> None:

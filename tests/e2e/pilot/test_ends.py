@@ -13,6 +13,13 @@ import pytest
 from tests.e2e.pilot.conftest import Pilot
 
 
+@pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"])
+def buffering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left in a buffer is written when the interpreter ends, where nobody is there to catch what it raises."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", request.param)
+
+
+@pytest.mark.usefixtures("buffering")
 @pytest.mark.parametrize(
     "words", ["get pods -A -o yaml", "get nodes", "describe nodes", "explain pod --recursive", "--help"]
 )
@@ -32,6 +39,7 @@ def test_ctrl_c_ends_quietly(pilot: Pilot) -> None:
         assert stream.ends(with_signal=signal.SIGINT) == (130, "")
 
 
+@pytest.mark.usefixtures("buffering")
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_what_cannot_be_written_is_an_error(pilot: Pilot) -> None:
     with open("/dev/full", "w") as full:
