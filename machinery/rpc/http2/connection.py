@@ -1,8 +1,9 @@
 """One connection of a client: its frames into calls, the calls' answers into frames.
 
 Everything happens in the event loop, in the order of the frames. What one turn of the loop has to say goes out in one
-write. While the client does not take what was written, nothing more is read from it: a client that asks and never
-listens costs a bounded buffer.
+write. While the client does not take what was written, nothing more is read from it. While more than MAX_UNSENT of
+answers wait for it, be it for its windows or its kernel, no further call begins, and of the requests of those that wait
+no more is taken than CONNECTION_WINDOW: a client that asks and never listens stops itself, and nobody else.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from machinery.rpc.http2.exchange import WINDOW, Exchange, plain_status, refusal
 from machinery.rpc.http2.frames import ConnectionFault, Reason
 from machinery.rpc.http2.head import Handler, Head, Malformed, NotGrpc, address_of, parse, peer_of
 from machinery.rpc.http2.hpack import MAX_FIELDS_BYTES, Decoder, Field, FieldsTooLarge, HpackError
+from machinery.rpc.http2.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,11 @@ UNFLUSHED = 256 * 1024
 """Bytes at which what is to be written does not wait for the turn's end."""
 HIGH_WATER = 1024 * 1024
 """Bytes not taken by the peer's kernel at which we pause."""
+MAX_UNSENT = 64 * 1024 * 1024
+"""Bytes of answers that wait for the client, at which its further calls wait too."""
+MAX_CALLS = 65_536
+"""Calls at once. gRPC's clients keep what is beyond to themselves until others ended, for ever where those are watches;
+etcd sets no limit, so this one is where only a client that means harm gets to."""
 _REMEMBERED = 256
 """Header blocks whose meaning is kept, for one state of the compression's table."""
 _STREAM = 0x7FFFFFFF
@@ -43,7 +50,8 @@ class Connection(asyncio.Protocol):
     peer_window, max_frame: what the client takes on a new call, and in one frame. window: what it takes on all calls.
     foreign: makes the protocol that serves a client which speaks another one than HTTP/2; such a client's connection is
     closed when there is none. closed: it is no more. blocked: the calls that wait for `window`. waiting: those whose
-    service waits for room.
+    service waits for room. unsent: bytes of answers that wait for windows.
+    turns: for calls, while that is much.
     """
 
     def __init__(
@@ -66,6 +74,8 @@ class Connection(asyncio.Protocol):
         self.exchanges: dict[int, Exchange] = {}
         self.blocked: dict[Exchange, None] = {}
         self.waiting: set[Exchange] = set()
+        self.unsent = 0
+        self.turns = Turns(full=self._full, begun=self._replenish)
         self._transport: Any = None
         self._loop = asyncio.get_running_loop()
         self._peer: Peer | None = None
@@ -109,6 +119,7 @@ class Connection(asyncio.Protocol):
         self.write(
             frames.settings(
                 {
+                    frames.SETTINGS_MAX_CONCURRENT_STREAMS: MAX_CALLS,
                     frames.SETTINGS_INITIAL_WINDOW_SIZE: WINDOW,
                     frames.SETTINGS_MAX_HEADER_LIST_SIZE: MAX_FIELDS_BYTES,
                 }
@@ -138,11 +149,22 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         for exchange in tuple(self.waiting):
             exchange.room()
+        self.turns.admit()
 
     @property
     def congested(self) -> bool:
         """True while the client's kernel takes no more."""
         return self._paused
+
+    def waits(self, more: int) -> None:
+        """So many more bytes wait for the client's windows; fewer, where it is negative."""
+        self.unsent += more
+        if more < 0 and self.turns:
+            self.turns.admit()
+
+    def _full(self) -> bool:
+        buffered = self._transport.get_write_buffer_size() if self._paused else 0
+        return bool(self.unsent + buffered > MAX_UNSENT)
 
     def write(self, *parts: bytes | memoryview) -> None:
         """Send, with everything else of this turn of the loop."""
@@ -259,9 +281,8 @@ class Connection(asyncio.Protocol):
     def _data(self, flags: int, stream: int, payload: bytes) -> None:
         size = len(payload)
         self._received += size
-        if self._received > CONNECTION_WINDOW // 2:
-            self.write(_window(0, self._received))
-            self._received = 0
+        _expect(self._received <= CONNECTION_WINDOW, Reason.FLOW_CONTROL_ERROR, "more than the connection's window")
+        self._replenish()
         if flags & frames.PADDED:
             payload = frames.without_padding(flags, payload)
         exchange = self.exchanges.get(stream)
@@ -276,6 +297,12 @@ class Connection(asyncio.Protocol):
             self._reset(exchange, Reason.FLOW_CONTROL_ERROR)
         elif flags & frames.END_STREAM:
             self._ended(exchange)
+
+    def _replenish(self) -> None:
+        """The client may send more. While calls wait for their turn their requests are not taken, so it may not."""
+        if self._received > CONNECTION_WINDOW // 2 and not self.turns and not self.closed:
+            self.write(_window(0, self._received))
+            self._received = 0
 
     def _ended(self, exchange: Exchange) -> None:
         exchange.end()
@@ -323,7 +350,7 @@ class Connection(asyncio.Protocol):
         except FieldsTooLarge as error:
             self.write(refusal(stream, RpcError(Code.RESOURCE_EXHAUSTED, str(error))))
         else:
-            if self._leaving:
+            if self._leaving or len(self.exchanges) >= MAX_CALLS:
                 self.write(_reset(stream, Reason.REFUSED_STREAM))
             elif head.handler is None:
                 self.write(refusal(stream, head.refusal or RpcError(Code.UNIMPLEMENTED, "")))

@@ -139,6 +139,7 @@ class Exchange:
         Nothing large is kept, and no task, whose cancellation's traceback leads back here: what a client held goes with
         it, and not when the garbage collector next looks at everything."""
         self._gone = True
+        self._connection.waits(-sum(map(len, self._unsent)))
         self._unsent.clear()
         self._messages.clear()
         self._buffer.clear()
@@ -233,6 +234,8 @@ class Exchange:
         began = time.perf_counter() if counts.observe is not None else 0.0
         code = Code.OK
         try:
+            if self._connection.unsent or self._connection.congested:
+                await self._connection.turns.mine()
             if not handler.method.client_streaming and not handler.method.server_streaming:
                 reply = await handler.function(self._only(), self._head.call)
                 self._send(_wire(reply), last=True)
@@ -299,6 +302,7 @@ class Exchange:
             self._unsent.append(memoryview(b"".join((b"\0", frames.number(size - _PREFIX), wire[:first]))))
             if len(wire) > first:
                 self._unsent.append(memoryview(wire)[first:])
+            connection.waits(size)
             self.pump()
         if last:
             self._finish(_OK)
@@ -323,6 +327,7 @@ class Exchange:
         else:
             payload = b"".join([prefixes[length] + wire for length, wire in zip(lengths, wires, strict=True)])
         self._unsent.append(memoryview(payload))
+        self._connection.waits(len(payload))
         self.pump()
 
     def _finish(self, trailers: bytes) -> None:
@@ -336,11 +341,13 @@ class Exchange:
     def pump(self) -> None:
         """Send what the windows allow."""
         connection, unsent = self._connection, self._unsent
+        sent = 0
         while unsent:
             room = min(self.window, connection.window, connection.max_frame)
             if room <= 0:
                 if self.window > 0:
                     connection.blocked[self] = None
+                connection.waits(-sent)
                 return
             chunk = unsent.popleft()
             if len(chunk) > room:
@@ -349,6 +356,8 @@ class Exchange:
             self.window -= len(chunk)
             connection.window -= len(chunk)
             connection.write(frames.HEADER.pack(len(chunk) << 8 | frames.DATA, 0, self.id), chunk)
+            sent += len(chunk)
+        connection.waits(-sent)
         self.room()
         if self._trailers:
             self._close()

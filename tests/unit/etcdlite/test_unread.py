@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import tracemalloc
@@ -12,12 +13,13 @@ import pytest
 
 from actors import ChildSpec, System, SystemClock
 from etcdlite.app import EtcdLite
+from machinery.rpc.http2 import connection as connection_module
 from machinery.rpc.http2 import frames
 from machinery.rpc.http2.exchange import Exchange
 from machinery.rpc.server import GrpcServer
 from tests.support.etcd import EtcdClient, pb
 from tests.unit.etcdlite.test_app import running, until
-from tests.unit.machinery.rpc.http2.test_server import Raw, head, message
+from tests.unit.machinery.rpc.http2.test_server import Raw, head, message, window
 
 MB = 1_000_000
 STREAMS = 20
@@ -82,3 +84,43 @@ async def test_what_a_dead_client_held_is_free_at_once(settings: dict[int, int])
             await until(lambda: not streams and not exchanges())
             del client
             await until(lambda: held() - before < 2 * SIZE + MB)
+
+
+def range_frames(stream: int) -> bytes:
+    request = pb.RangeRequest(key=b"big").SerializeToString()
+    return frames.frame(frames.HEADERS, frames.END_HEADERS, stream, head(b"/etcdserverpb.KV/Range")) + frames.frame(
+        frames.DATA, frames.END_STREAM, stream, message(request)
+    )
+
+
+@pytest.mark.parametrize("size", [0, 2**31 - 1], ids=["window", "kernel"])
+async def test_who_does_not_read_answers_gets_no_more_of_them(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Whether it is its windows that are full or its kernel's buffers; and it gets all of them when it reads."""
+    monkeypatch.setattr(connection_module, "MAX_UNSENT", 10 * MB)
+    calls = 100
+    async with serving() as (store, _, address):
+        await store.put(b"big", bytes(MB))
+        with traced():
+            before = held()
+            settings = {frames.SETTINGS_INITIAL_WINDOW_SIZE: size, frames.SETTINGS_MAX_FRAME_SIZE: 2**24 - 1}
+            client = await Raw.connect(address, frames.PREFACE + frames.settings(settings))
+            client.write(window(0, 2**31 - 2**16 if size else MB))
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            client.write(*(range_frames(2 * number + 1) for number in range(calls)))
+            await until(lambda: held() - before > 10 * MB)
+            await store.put(b"other", b"")  # the others go on
+            for _ in range(100):
+                await store.get(b"other")
+            assert held() - before < 15 * MB
+            if not size:
+                client.write(window(0, 2**30), frames.settings({frames.SETTINGS_INITIAL_WINDOW_SIZE: 2**30}))
+            client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            ended = received = 0
+            async with asyncio.timeout(30):
+                async for kind, flags, _, payload in client.frames():
+                    received += len(payload) if kind == frames.DATA else 0
+                    ended += bool(kind == frames.HEADERS and flags & frames.END_STREAM)
+                    if ended == calls:
+                        break
+            assert received > calls * MB
+            client.close()
