@@ -6,6 +6,7 @@
       LeaseNotFound, LeaseExists, LeaseTtlTooLarge
       Unavailable               not started yet, or restarting
       Corrupt, FileFault        the file is damaged; it cannot be written or read
+      SnapshotFault             no snapshot can be made of it
       NotServed, MemberNotFound, BadLeaderTransferee
       AuthError               users, roles and who may do what
         AuthNotEnabled, RootUserMissing, RootRoleMissing, UserExists, UserEmpty, UserNotFound, RoleExists, RoleEmpty,
@@ -124,6 +125,13 @@ class FileFault(StoreError):
     unless it was the last sync of a write that failed: then it may be there after a restart."""
 
     CODE = Code.UNAVAILABLE
+
+
+class SnapshotFault(StoreError):
+    """A snapshot cannot be made, and the text says why. etcd has no code for it. It must not be `UNAVAILABLE`: clients
+    ask for such a stream again and again, for ever."""
+
+    CODE = Code.UNKNOWN
 
 
 class MemberNotFound(StoreError):

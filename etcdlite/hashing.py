@@ -131,9 +131,10 @@ def hash_file(path: pathlib.Path, revision: int) -> KvHash:
 
 
 async def hash_store(store: Store, revision: int) -> KvHash:
-    """Of a running store, up to a revision that is durable. Raises Compacted."""
+    """Of a running store, up to a revision that is durable. Raises Compacted, Corrupt, FileFault."""
     await store.committer.flush()
     if store.path is not None:
+        await store.in_place()  # it is opened by its name
         return await store.outside("store hash", hash_file, store.path, revision)
     compacted = store.state.compacted
     exported = (await store.export()).records

@@ -22,18 +22,25 @@ SUFFIX = ".tmp"
 async def unnamed(directory: pathlib.Path | None, write: Callable[[pathlib.Path], Awaitable[None]]) -> IO[bytes]:
     """What `write` made, as an open file that goes away when it is closed. None: where temporary files go.
 
-    Raises FileFault when there can be no such file."""
+    Raises FileFault when there can be no such file, and what `write` raises."""
     try:
         handle, name = tempfile.mkstemp(prefix=PREFIX, suffix=SUFFIX, dir=directory)
     except OSError as error:
-        raise FileFault(f"etcdlite: snapshot: {error}") from error
+        raise _fault(directory, error) from error
     path = pathlib.Path(name)
     os.close(handle)
     try:
         await write(path)
         return await asyncio.to_thread(path.open, "rb")
+    except OSError as error:
+        raise _fault(directory, error) from error
     finally:
         remove(path)
+
+
+def _fault(directory: pathlib.Path | None, error: OSError) -> FileFault:
+    """Names the directory: the file has a name that means nothing to anyone."""
+    return FileFault(f"etcdlite: snapshot: {directory or tempfile.gettempdir()}: {error.strerror or error}")
 
 
 def sweep(directory: pathlib.Path) -> None:

@@ -19,6 +19,7 @@ from etcdlite.errors import (
     FutureRevision,
     InvalidDowngradeTarget,
     NoInflightDowngrade,
+    SnapshotFault,
     UnknownMethod,
     WrongDowngradeVersion,
 )
@@ -124,15 +125,17 @@ class Maintenance:
         )
 
     async def Snapshot(self, request: Any, call: Call) -> AsyncIterator[Any]:
-        """The database file as it was when this began, and after it its SHA-256, as etcd appends one."""
+        """The database file as it was when this began, and after it its SHA-256, as etcd appends one. Raises
+        SnapshotFault, NoSpace, Corrupt."""
         self._access.root(call)
         store = self._parts.store
         directory = store.path.parent if store.path is not None else None
         with self._timed(self._parts.counts.snapshots):
             try:
+                await store.in_place()
                 copy = await unnamed(directory, store.snapshot)
-            except OSError as error:
-                raise FileFault(f"etcdlite: snapshot: {error}") from error
+            except FileFault as error:
+                raise SnapshotFault(error.message) from error
         with copy as file:
             digest = hashlib.sha256()
             remaining = os.fstat(file.fileno()).st_size

@@ -180,8 +180,7 @@ class Log:
             writer.execute("BEGIN IMMEDIATE")
             self._write(batch, silent)
             self.reach(Point.COMMIT_WRITTEN)
-            if self._place is not None:
-                self._place.check()
+            self.in_place()
             written = time.perf_counter()
             writer.execute("COMMIT")
         except BaseException:
@@ -238,7 +237,9 @@ class Log:
         return Size(pages * page, (pages - free) * page, self._place is None or self._place.room(pages * page))
 
     def defragment(self) -> Size:
-        """Give some free pages back to the file system; all of them once the size says that none is left."""
+        """Give some free pages back to the file system; all of them once the size says that none is left. Raises
+        sqlite3.Error, Moved."""
+        self.in_place()
         self._writer.executescript(f"PRAGMA incremental_vacuum({DEFRAGMENT_PAGES})")
         self.unsettled += DEFRAGMENT_PAGES * 4096
         self._size = self.size()
@@ -247,8 +248,7 @@ class Log:
     def checkpoint_aside(self) -> None:
         """Bring what there is of the write-ahead log into the file, while commits go on."""
         if self._aside is None:
-            if self._place is not None:
-                self._place.check()
+            self.in_place()
             self._aside = schema.connect(self.path)
         self._aside.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
@@ -270,18 +270,21 @@ class Log:
 
     def copy_to(self, target: pathlib.Path) -> None:
         """Write a consistent copy of the file, while others read and write this one."""
-        if self._place is not None:
-            self._place.check()
+        self.in_place()
         with contextlib.closing(schema.connect(self.path)) as source:
             source.execute("VACUUM INTO ?", (os.fspath(target),))
+
+    def in_place(self) -> None:
+        """Raise Moved unless the file still lies where it was opened."""
+        if self._place is not None:
+            self._place.check()
 
     def _newest(self) -> int:
         (position,) = self._writer.execute("SELECT max(position) FROM log").fetchone()
         return position or 0
 
     def _reader(self) -> sqlite3.Connection:
-        if self._place is not None:
-            self._place.check()
+        self.in_place()
         connection = schema.connect(self.path)
         connection.execute("PRAGMA query_only=ON")
         return connection

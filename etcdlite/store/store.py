@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from actors import Clock
 from etcdlite.auth.state import AuthState
-from etcdlite.errors import Corrupt, FileFault, LeaseNotFound, NoSpace, StoreError
+from etcdlite.errors import Corrupt, FileFault, LeaseNotFound, Moved, NoSpace, StoreError
 from etcdlite.keyrange import KeyRange
 from etcdlite.metrics.counts import Counts
 from etcdlite.model import Change, DeleteResult, PutResult, RangeResult, TxnResult, position_limit
@@ -229,7 +229,7 @@ class Store:
             raise NoSpace
 
     async def defragment(self) -> None:
-        """Give free pages back to the file system, in steps that commits get in between."""
+        """Give free pages back to the file system, in steps that commits get in between. Raises Corrupt, FileFault."""
         if self._file is None:
             return
         with self._clock.external("store defragmentation"):
@@ -248,6 +248,11 @@ class Store:
     def path(self) -> pathlib.Path | None:
         """The database file; None for a store in memory."""
         return self._file.path if self._file is not None else None
+
+    async def in_place(self) -> None:
+        """Raise FileFault unless the file lies where it was opened."""
+        if self._file is not None:
+            await self.outside("store place", self._file.in_place)
 
     async def outside(self, what: str, work: Callable[..., T], *arguments: Any) -> T:
         """Run blocking work that reads the file in a thread, to its end. what: its name, for who waits for it.
@@ -290,6 +295,8 @@ class Store:
                     self.reach(Point.SNAPSHOT_COPIES)
                     await to_the_end(self._file.copy_to, path)
                     self.reach(Point.SNAPSHOT_COPIED)
+                except Moved as error:
+                    raise FileFault(f"etcdlite: {error}") from error
                 except FAILURES as error:
                     raise FileFault(f"etcdlite: snapshot: {error}") from error
             else:

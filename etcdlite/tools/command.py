@@ -47,7 +47,7 @@ def main(words: Sequence[str]) -> int:
     except SystemExit as ended:
         return int(ended.code or 0) if not isinstance(ended.code, str) else FAILED
     except RpcError as error:
-        connected = error.code is not Code.UNAVAILABLE or error.message.startswith("etcdserver: ")
+        connected = error.code is not Code.UNAVAILABLE or error.message.startswith(("etcdserver: ", "etcdlite: "))
         where = arguments.endpoints or endpoint.DEFAULT
         _say(error.message if connected else endpoint.unreachable(where, error.message))
     except sqlite3.Error as error:
@@ -79,4 +79,4 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _say(text: str) -> None:
-    print(f"etcdlite: {' '.join(text.split())}", file=sys.stderr)
+    print(f"etcdlite: {' '.join(text.removeprefix('etcdlite: ').split())}", file=sys.stderr)

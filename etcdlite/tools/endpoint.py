@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from etcdlite.tools.failure import ToolError
 from machinery.rpc import Stub
@@ -19,12 +19,15 @@ from protos.pool import messages
 if TYPE_CHECKING:
     from machinery.rpc.grpc_channel import GrpcChannel
 
+_GRPC = "failed to connect to all addresses; last error: "
 DEFAULT = "127.0.0.1:2379"
 _REASONS = (
     ("Connection refused", "connection refused; is it running there?"),
     ("CERTIFICATE_VERIFY_FAILED", "its certificate is of no authority in --cacert"),
     ("WRONG_VERSION_NUMBER", "it speaks no TLS; is it http://...?"),
     ("Socket closed", "it closed the connection; is it https://..., or does it want --cert and --key?"),
+    ("errors resolving ", "its host is not known"),
+    ("No such file or directory", "there is no such socket; is it running there?"),
     ("Connection reset", "it closed the connection; is it https://..., or does it want --cert and --key?"),
 )
 """What gRPC says, and what is wrong then."""
@@ -87,20 +90,27 @@ async def connected(arguments: argparse.Namespace) -> AsyncIterator[GrpcChannel]
 
 def unreachable(endpoint: str, said: str) -> str:
     """Why a call did not come through, in words. said: gRPC's."""
-    reason = next((text for sign, text in _REASONS if sign in said), said.rpartition(": ")[2])
+    reason = next((text for sign, text in _REASONS if sign in said), said.removeprefix(_GRPC))
     return f"{endpoint}: cannot be reached: {reason}"
 
 
 def address(endpoint: str) -> tuple[str, bool]:
     """gRPC's target, and whether it speaks TLS. Raises ToolError."""
-    if "://" not in endpoint:
+    if endpoint.startswith("unix:/") and "://" not in endpoint:
         return endpoint, False
-    parts = urlsplit(endpoint)
+    parts = urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
     if parts.scheme in ("unix", "unixs"):
         return f"unix:{parts.netloc}{parts.path}", parts.scheme == "unixs"
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    if parts.scheme not in ("http", "https") or not _host_and_port(parts):
         raise ToolError(f"--endpoints: {endpoint!r} is not HOST:PORT, http://..., https://... or unix://PATH")
     return parts.netloc, parts.scheme == "https"
+
+
+def _host_and_port(parts: SplitResult) -> bool:
+    try:
+        return bool(parts.hostname and parts.port)
+    except ValueError:
+        return False  # a port that is none
 
 
 def _credentials(arguments: argparse.Namespace) -> object:

@@ -75,6 +75,29 @@ def fetch(url: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
+def test_a_store_that_was_deleted_is_not_saved_and_the_cause_is_told(tmp_path: Path) -> None:
+    """By etcdctl as well, which would not come back if it were told that the store is unavailable."""
+    data, saved = tmp_path / "data", tmp_path / "saved.db"
+    with serving("--data-dir", data) as address:
+        shutil.move(data, tmp_path / "elsewhere")
+        told = f"etcdlite: {data}/store.db: deleted or replaced while in use; stop the server and put it back\n"
+        assert tool("snapshot", "save", saved, "--endpoints", address, code=1) == told
+        assert tool("defrag", "--endpoints", address, code=1) == told
+        if shutil.which("etcdctl"):
+            for words in (["snapshot", "save", str(saved)], ["defrag"]):
+                done = subprocess.run(
+                    ["etcdctl", "--endpoints", address, *words],
+                    env={**os.environ, "ETCDCTL_API": "3"},
+                    capture_output=True,
+                    text=True,
+                    timeout=20,
+                    check=False,
+                )
+                assert done.returncode and "deleted or replaced while in use" in done.stderr
+        shutil.move(tmp_path / "elsewhere", data)
+        assert "Snapshot saved" in tool("snapshot", "save", saved, "--endpoints", address)
+
+
 async def test_a_snapshot_during_writes_is_a_consistent_prefix(tmp_path: Path) -> None:
     """Writers put twins in one transaction, one after the other; a snapshot has what was there at one moment."""
     saved = tmp_path / "saved.db"

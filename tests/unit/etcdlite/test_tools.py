@@ -149,6 +149,10 @@ def test_wrong_command_lines(words: list[str], text: str, tool: Tool) -> None:
     [
         ("127.0.0.1:1", "127.0.0.1:1: cannot be reached: connection refused; is it running there?"),
         ("ftp://x:1", "is not HOST:PORT"),
+        ("foo:bar", "--endpoints: 'foo:bar' is not HOST:PORT"),
+        ("http://foo", "is not HOST:PORT"),
+        ("store.invalid:2379", "store.invalid:2379: cannot be reached: its host is not known"),
+        ("unix:///nowhere", "unix:///nowhere: cannot be reached: there is no such socket; is it running there?"),
         ("a:1,b:1", "one store at a time"),
     ],
 )
