@@ -19,12 +19,17 @@ class Config:
     name: str = "default"
     """The member's name."""
     data_dir: str | None = None
-    """Directory of the database; None keeps everything in memory and forgets it at the end."""
-    listen_client_urls: tuple[str, ...] = ()
-    """Where gRPC is served: `http://HOST:PORT`, `https://HOST:PORT` or `unix://PATH`; port 0 for a free one. None: only
-    `services()` reaches the store."""
-    advertise_client_urls: tuple[str, ...] = ()
-    """What the member list tells clients; default: where it listens."""
+    """Directory of the database, made where it is missing. Without one everything is in memory, and gone at the end."""
+    listen_client_urls: tuple[str, ...] = setting(
+        (),
+        help="Where gRPC is served: http://HOST:PORT, https://HOST:PORT, unix://PATH or unixs://PATH; port 0 for a "
+        "free one.",
+        shown="http://127.0.0.1:2379",
+    )
+    """Without one in a Config, `services()` alone reaches the store."""
+    advertise_client_urls: tuple[str, ...] = setting(
+        (), help="What the member list tells clients.", shown="where it listens"
+    )
     listen_metrics_urls: tuple[str, ...] = ()
     """More addresses for /metrics, /health, /livez, /readyz and /version, over HTTP alone: `http://HOST:PORT`, or
     `https://HOST:PORT` with the certificate of the client URLs. The client URLs serve them as well."""
@@ -56,11 +61,11 @@ class Config:
     """Without `cert_file`: make a certificate for https that signs itself, in `fixtures/client` of `data_dir`."""
     self_signed_cert_validity: int = setting(1, help="How long such a certificate is good for.", unit="years")
     cipher_suites: tuple[str, ...] = ()
-    """Suites for TLS 1.2, by Go's names as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256. None: OpenSSL's choice."""
+    """Suites for TLS 1.2, by Go's names as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256. Without it OpenSSL chooses."""
     tls_min_version: str = "TLS1.2"
     """TLS1.2 or TLS1.3."""
     tls_max_version: str = ""
-    """The same; none: what there is."""
+    """The same; without it the newest that there is."""
     auth_token: str = "simple"
     """What Authenticate hands out: `simple`, or `jwt,sign-method=RS256,priv-key=FILE,pub-key=FILE,ttl=5m`."""
     auth_token_ttl: int = setting(300, help="Time after its last use that a simple token is good for.", unit="s")
@@ -80,6 +85,8 @@ class Config:
     auto_compaction_retention: str = "0"
     """History kept: in mode periodic a duration as `90m` (a bare number is hours), in mode revision how many revisions.
     "0": all, until a client compacts."""
-    watch_progress_notify_interval: float = setting(600.0, help="Time between progress notifications.", unit="s")
+    watch_progress_notify_interval: float = setting(
+        600.0, help="Time between progress notifications, 0.1 at least. 0: the default.", unit="s"
+    )
     cache_bytes: int = setting(64 * MIB, unit="bytes")
     """Records kept in memory beside the file, in bytes. Without a data directory all are kept."""

@@ -1,14 +1,15 @@
 """Those of etcd's settings that are none of ours: name -> why a value is refused, None for one that is ignored.
 
 Ignored is what cannot matter to a store of one member (peers, elections, Raft's snapshots), what only tunes bbolt or
-the Go server, and what is always done here. Refused is what the server would have to be another for.
+the Go server, and what is always done here; but it must be a value that etcd would take. Refused is what the server
+would have to be another for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-Verdict = Callable[[str], str | None]
+from etcdlite.ranges import Verdict, count, duration, switch
 
 
 def _never(value: str) -> str | None:
@@ -22,7 +23,7 @@ def _members(value: str) -> str | None:
 
 def _off(why: str) -> Verdict:
     """A switch that must stay off."""
-    return lambda value: None if value.lower() in ("", "false", "0", "f") else why
+    return lambda value: switch(value) or (None if value.lower() in ("false", "0", "f") else why)
 
 
 def _only(allowed: str, why: str) -> Verdict:
@@ -34,52 +35,52 @@ _DISCOVERY = _only("", "there are no members to discover; use etcd for a cluster
 _V2 = "the v2 API is not served"
 
 BOOLEANS: Mapping[str, Verdict] = {
-    "initial-election-tick-advance": _never,
-    "enable-grpc-gateway": _never,
+    "initial-election-tick-advance": switch,
+    "enable-grpc-gateway": switch,
     "socket-reuse-port": _off("a store's port is its own"),
-    "socket-reuse-address": _never,
-    "strict-reconfig-check": _never,
-    "pre-vote": _never,
+    "socket-reuse-address": switch,
+    "strict-reconfig-check": switch,
+    "pre-vote": switch,
     "enable-v2": _off(_V2),
-    "peer-client-cert-auth": _never,
-    "peer-auto-tls": _never,
-    "enable-pprof": _never,
+    "peer-client-cert-auth": switch,
+    "peer-auto-tls": switch,
+    "enable-pprof": switch,
     "enable-log-rotation": _off("rotate log files from outside"),
-    "experimental-enable-distributed-tracing": _never,
-    "enable-distributed-tracing": _never,
-    "experimental-compact-hash-check-enabled": _never,
-    "experimental-enable-lease-checkpoint": _never,
-    "experimental-enable-lease-checkpoint-persist": _never,
-    "experimental-peer-skip-client-san-verification": _never,
-    "experimental-memory-mlock": _never,
-    "memory-mlock": _never,
-    "experimental-txn-mode-write-with-shared-buffer": _never,
-    "experimental-stop-grpc-service-on-defrag": _never,
-    "force-new-cluster": _never,
-    "debug": _never,
+    "experimental-enable-distributed-tracing": switch,
+    "enable-distributed-tracing": switch,
+    "experimental-compact-hash-check-enabled": switch,
+    "experimental-enable-lease-checkpoint": switch,
+    "experimental-enable-lease-checkpoint-persist": switch,
+    "experimental-peer-skip-client-san-verification": switch,
+    "experimental-memory-mlock": switch,
+    "memory-mlock": switch,
+    "experimental-txn-mode-write-with-shared-buffer": switch,
+    "experimental-stop-grpc-service-on-defrag": switch,
+    "force-new-cluster": switch,
+    "debug": switch,
 }
 """Switches."""
 
 VALUES: Mapping[str, Verdict] = {
     "wal-dir": _never,
-    "snapshot-count": _never,
-    "snapshot-catchup-entries": _never,
-    "experimental-snapshot-catchup-entries": _never,
-    "heartbeat-interval": _never,
-    "election-timeout": _never,
+    "snapshot-count": count,
+    "snapshot-catchup-entries": count,
+    "experimental-snapshot-catchup-entries": count,
+    "heartbeat-interval": count,
+    "election-timeout": count,
     "listen-peer-urls": _never,
-    "max-snapshots": _never,
-    "max-wals": _never,
+    "max-snapshots": count,
+    "max-wals": count,
     "backend-bbolt-freelist-type": _never,
     "experimental-backend-bbolt-freelist-type": _never,
-    "backend-batch-interval": _never,
-    "backend-batch-limit": _never,
-    "max-concurrent-streams": _never,
-    "grpc-keepalive-min-time": _never,
-    "grpc-keepalive-interval": _never,
-    "grpc-keepalive-timeout": _never,
-    "raft-read-timeout": _never,
-    "raft-write-timeout": _never,
+    "backend-batch-interval": duration,
+    "backend-batch-limit": count,
+    "max-concurrent-streams": count,
+    "grpc-keepalive-min-time": duration,
+    "grpc-keepalive-interval": duration,
+    "grpc-keepalive-timeout": duration,
+    "raft-read-timeout": duration,
+    "raft-write-timeout": duration,
     "initial-advertise-peer-urls": _never,
     "initial-cluster": _members,
     "initial-cluster-state": _never,
@@ -110,32 +111,32 @@ VALUES: Mapping[str, Verdict] = {
     "experimental-distributed-tracing-address": _never,
     "experimental-distributed-tracing-service-name": _never,
     "experimental-distributed-tracing-instance-id": _never,
-    "experimental-distributed-tracing-sampling-rate": _never,
+    "experimental-distributed-tracing-sampling-rate": count,
     "proxy": _only("off", _V2),
-    "proxy-failure-wait": _never,
-    "proxy-refresh-interval": _never,
-    "proxy-dial-timeout": _never,
-    "proxy-write-timeout": _never,
-    "proxy-read-timeout": _never,
-    "experimental-corrupt-check-time": _never,
-    "corrupt-check-time": _never,
-    "experimental-compact-hash-check-time": _never,
-    "compact-hash-check-time": _never,
+    "proxy-failure-wait": count,
+    "proxy-refresh-interval": count,
+    "proxy-dial-timeout": count,
+    "proxy-write-timeout": count,
+    "proxy-read-timeout": count,
+    "experimental-corrupt-check-time": duration,
+    "corrupt-check-time": duration,
+    "experimental-compact-hash-check-time": duration,
+    "compact-hash-check-time": duration,
     "experimental-enable-v2v3": _only("", _V2),
-    "experimental-compaction-batch-limit": _never,
-    "compaction-batch-limit": _never,
-    "experimental-compaction-sleep-interval": _never,
-    "compaction-sleep-interval": _never,
-    "experimental-downgrade-check-time": _never,
-    "downgrade-check-time": _never,
-    "experimental-warning-apply-duration": _never,
-    "warning-apply-duration": _never,
-    "experimental-warning-unary-request-duration": _never,
-    "warning-unary-request-duration": _never,
-    "experimental-max-learners": _never,
-    "max-learners": _never,
-    "experimental-bootstrap-defrag-threshold-megabytes": _never,
-    "bootstrap-defrag-threshold-megabytes": _never,
+    "experimental-compaction-batch-limit": count,
+    "compaction-batch-limit": count,
+    "experimental-compaction-sleep-interval": duration,
+    "compaction-sleep-interval": duration,
+    "experimental-downgrade-check-time": duration,
+    "downgrade-check-time": duration,
+    "experimental-warning-apply-duration": duration,
+    "warning-apply-duration": duration,
+    "experimental-warning-unary-request-duration": duration,
+    "warning-unary-request-duration": duration,
+    "experimental-max-learners": count,
+    "max-learners": count,
+    "experimental-bootstrap-defrag-threshold-megabytes": count,
+    "bootstrap-defrag-threshold-megabytes": count,
     "feature-gates": _never,
 }
 """Settings with a value."""

@@ -18,6 +18,8 @@ from typing import Any
 
 from etcdlite.config import Config
 from etcdlite.etcd_flags import BOOLEANS, VALUES
+from etcdlite.ranges import WANTED
+from etcdlite.store.compaction import parse_retention
 from machinery.process import settings
 from machinery.process.settings import HelpAsked, SettingsError
 
@@ -70,6 +72,9 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] | None = None) ->
     words = []
     for name, value in given.items():
         if name in _OWN:
+            refusal = WANTED[name](value.value) if name in WANTED else None
+            if refusal is not None:
+                problems.append(f"{value.source}: {refusal}")
             words.append(f"--{name}={_TRUTH.get(value.value, value.value) if name in _SWITCHES else value.value}")
             continue
         refusal = (BOOLEANS.get(name) or VALUES[name])(value.value)
@@ -81,6 +86,11 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] | None = None) ->
         config = settings.load(Config, words, prog=PROG, environ={})
     except SettingsError as error:
         raise SettingsError([*problems, *(_attributed(text, given) for text in error.problems)]) from None
+    try:
+        parse_retention(config.auto_compaction_mode, config.auto_compaction_retention)
+    except ValueError as error:
+        source = given["auto-compaction-retention"].source if "auto-compaction-retention" in given else ""
+        problems.append(f"{source or '--auto-compaction-retention'}: {error}")
     if problems:
         raise SettingsError(problems)
     return Parsed(config, sorted(ignored))
@@ -90,7 +100,8 @@ def usage() -> str:
     """The text of `--help`."""
     text = settings.usage(Config, prog="python -m etcdlite", description=_DESCRIPTION)
     flags = text[: text.index("  --config FILE")]
-    return f"{flags}{_MORE}"
+    named = re.sub(r"`([a-z]+(?:_[a-z]+)+)`", lambda field: f"--{field[1].replace('_', '-')}", flags)
+    return f"{named}{_MORE}"
 
 
 _DESCRIPTION = "A store that speaks the etcd v3 API, on SQLite. Takes etcd's flags where they mean something here."
@@ -154,7 +165,8 @@ def _read_environment(variables: Mapping[str, str]) -> Iterator[tuple[str, _Give
     """Names that are none of etcd's are left alone, as etcd does: they may be somebody else's."""
     for prefix in ("ETCD_", "ETCDLITE_"):
         for variable, value in variables.items():
-            if variable.startswith(prefix):
+            # A variable that is empty says nothing, as in etcd; but a directory that was meant must not be lost.
+            if variable.startswith(prefix) and (value or variable == f"{prefix}DATA_DIR"):
                 name = variable.removeprefix(prefix).lower().replace("_", "-")
                 name = ALIASES.get(name, name)
                 if _known(name):
@@ -167,9 +179,12 @@ def _read_file(path: str | None, problems: list[str]) -> Iterator[tuple[str, _Gi
     import yaml
 
     try:
-        document = yaml.safe_load(Path(path).read_text())
+        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         problems.append(f"--config-file: cannot read {path}: {error.strerror}")
+        return
+    except UnicodeDecodeError:
+        problems.append(f"--config-file: {path} is not YAML: it is no text in UTF-8")
         return
     except yaml.YAMLError as error:
         problems.append(f"--config-file: {path} is not YAML: {' '.join(str(error).split())}")

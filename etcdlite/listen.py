@@ -136,10 +136,14 @@ def metrics_credentials(config: Config) -> ssl.SSLContext | None:
 
 def check_tls(config: Config) -> None:
     """Raise TlsError, naming the file, unless TLS can be spoken where a URL asks for it. May make a certificate."""
-    if any(
-        urlsplit(url).scheme in ("https", "unixs") for url in (*config.listen_client_urls, *config.listen_metrics_urls)
-    ):
+    if speaks_tls(config):
         _credentials(config)
+
+
+def speaks_tls(config: Config) -> bool:
+    """Whether a URL asks for TLS."""
+    urls = (*config.listen_client_urls, *config.listen_metrics_urls)
+    return any(urlsplit(url).scheme in ("https", "unixs") for url in urls)
 
 
 def _has_port(parts: SplitResult) -> bool:

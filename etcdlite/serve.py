@@ -17,7 +17,7 @@ from etcdlite import flags, logs
 from etcdlite.app import EtcdLite
 from etcdlite.config import Config
 from etcdlite.errors import DatabaseError
-from etcdlite.listen import check_free, check_tls
+from etcdlite.listen import check_free, check_tls, speaks_tls
 from etcdlite.store.log import check_usable
 from machinery.pki.tls import TlsError
 from machinery.process.settings import HelpAsked, SettingsError
@@ -114,6 +114,8 @@ def parse(words: Sequence[str]) -> Config:
     if parsed.ignored:
         _say("ignored, since it means nothing to one member: " + ", ".join(f"--{name}" for name in parsed.ignored))
     config = parsed.config
+    if (config.cert_file or config.key_file) and not speaks_tls(config):
+        _say("ignored, since no URL begins with https:// or unixs://: --cert-file, --key-file; nothing is encrypted")
     return config if config.listen_client_urls else dataclasses.replace(config, listen_client_urls=(DEFAULT_URL,))
 
 

@@ -33,12 +33,12 @@ def make_tokens(option: str, ttl: float, *, clock: Clock) -> Tokens:
     kind, *words = option.split(",")
     settings = dict(word.partition("=")[::2] for word in words)
     if len(settings) < len(words) or not all(settings.values()):
-        raise ValueError("auth-token: every option after the kind must be NAME=VALUE, each name once")
+        raise ValueError("--auth-token: every option after the kind must be NAME=VALUE, each name once")
     if kind == "simple":
         return SimpleTokens(ttl, clock=clock)
     if kind == "jwt":
         return JwtTokens(settings, clock=clock)
-    raise ValueError(f"auth-token: {kind!r} is neither simple nor jwt")
+    raise ValueError(f"--auth-token: {kind!r} is neither simple nor jwt")
 
 
 class JwtTokens:
@@ -49,10 +49,10 @@ class JwtTokens:
     def __init__(self, settings: Mapping[str, str], *, clock: Clock) -> None:
         unknown = sorted(settings.keys() - {"sign-method", "priv-key", "pub-key", "ttl"})
         if unknown:
-            raise ValueError(f"auth-token: jwt has no option {', '.join(unknown)}")
+            raise ValueError(f"--auth-token: jwt has no option {', '.join(unknown)}")
         method = settings.get("sign-method", "")
         if method not in (*METHODS, *SECRET_METHODS):
-            raise ValueError(f"auth-token: sign-method must be one of {', '.join((*METHODS, *SECRET_METHODS))}")
+            raise ValueError(f"--auth-token: sign-method must be one of {', '.join((*METHODS, *SECRET_METHODS))}")
         self._method = method
         self._ttl = _seconds(settings["ttl"]) if "ttl" in settings else DEFAULT_TTL
         self._clock = clock
@@ -95,7 +95,7 @@ class JwtTokens:
 
 def _seconds(duration: str) -> float:
     if duration.isdecimal():
-        raise ValueError(f"auth-token: the ttl {duration!r} has no unit; write for example '5m'")
+        raise ValueError(f"--auth-token: the ttl {duration!r} has no unit; write for example '5m'")
     return parse_duration(duration)
 
 
@@ -109,25 +109,25 @@ def _keys(method: str, private_file: str, public_file: str) -> tuple[Any, Any]:
 
     if method in SECRET_METHODS:
         if not private_file:
-            raise ValueError(f"auth-token: {method} needs priv-key, a file that holds the secret")
+            raise ValueError(f"--auth-token: {method} needs priv-key, a file that holds the secret")
         secret = _read(private_file)
         if not secret:
-            raise ValueError(f"auth-token: {private_file} is empty")
+            raise ValueError(f"--auth-token: {private_file} is empty")
         return secret, secret
     algorithm = jwt.get_algorithm_by_name(method)
     private = _load(algorithm, private_file, method) if private_file else None
     public = _load(algorithm, public_file, method) if public_file else None
     if private is not None and not hasattr(private, "public_key"):
-        raise ValueError(f"auth-token: {private_file} holds no private key")
+        raise ValueError(f"--auth-token: {private_file} holds no private key")
     if public is not None and hasattr(public, "public_key"):
-        raise ValueError(f"auth-token: {public_file} holds no public key")
+        raise ValueError(f"--auth-token: {public_file} holds no public key")
     if private is None:
         if public is None:
-            raise ValueError(f"auth-token: {method} needs priv-key, or pub-key to take tokens made elsewhere")
+            raise ValueError(f"--auth-token: {method} needs priv-key, or pub-key to take tokens made elsewhere")
         return None, public
     own = private.public_key()
     if public is not None and public != own:
-        raise ValueError(f"auth-token: {private_file} and {public_file} do not belong together")
+        raise ValueError(f"--auth-token: {private_file} and {public_file} do not belong together")
     return private, own
 
 
@@ -138,20 +138,21 @@ def _try(method: str, key: Any, file: str) -> None:
     try:
         jwt.encode({}, key, algorithm=method)
     except (jwt.PyJWTError, ValueError, TypeError) as error:
-        raise ValueError(f"auth-token: {file} holds no key for {method}: {error}") from None
+        raise ValueError(f"--auth-token: {file} holds no key for {method}: {error}") from None
 
 
 def _load(algorithm: Algorithm, file: str, method: str) -> Any:
     import jwt
 
+    content = _read(file)
     try:
-        return algorithm.prepare_key(_read(file))
+        return algorithm.prepare_key(content)
     except (ValueError, TypeError, jwt.InvalidKeyError) as error:
-        raise ValueError(f"auth-token: {file} holds no key for {method}: {error}") from None
+        raise ValueError(f"--auth-token: {file} holds no key for {method}: {error}") from None
 
 
 def _read(file: str) -> bytes:
     try:
         return pathlib.Path(file).read_bytes()
     except OSError as error:
-        raise ValueError(f"auth-token: cannot read {file}: {error.strerror}") from None
+        raise ValueError(f"--auth-token: cannot read {file}: {error.strerror}") from None

@@ -13,15 +13,20 @@ from etcdlite.parts import Parts
 from etcdlite.watch.stream import WatchStream
 from machinery.rpc.api import Call
 
+PROGRESS_INTERVAL = 600.0
+"""Seconds between progress notifications where none are asked for, as in etcd."""
+LEAST_PROGRESS_INTERVAL = 0.1
+"""Less is raised to this, as in etcd."""
+
 
 class WatchService:
-    """Watches."""
+    """Watches. progress_interval: seconds; 0 for the default."""
 
     def __init__(self, parts: Parts, access: Access, *, max_bytes: int, progress_interval: float) -> None:
         self._parts = parts
         self._access = access
         self._fragment_bytes = max_bytes + MESSAGE_OVERHEAD
-        self._progress_interval = progress_interval
+        self._progress_interval = max(progress_interval or PROGRESS_INTERVAL, LEAST_PROGRESS_INTERVAL)
         self._ids = itertools.count(1)
 
     async def Watch(self, requests: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:

@@ -8,6 +8,11 @@ from collections.abc import Iterator, Mapping
 NOSPACE, CORRUPT = 1, 2
 """Kinds, with etcd's numbers (AlarmType)."""
 NAMES = {NOSPACE: "NOSPACE", CORRUPT: "CORRUPT"}
+ADVICE = {
+    NOSPACE: "make room: compact, defrag, a larger --quota-backend-bytes or disk; then 'etcdctl alarm disarm'",
+    CORRUPT: "look with 'python -m etcdlite check', restore a snapshot; 'etcdctl alarm disarm' lets writes go on",
+}
+"""What a person does about it."""
 _SETTING = r"alarm/(\d+)/(\d+)"
 
 

@@ -229,7 +229,7 @@ def parse_retention(mode: str, text: str) -> tuple[int, float]:
         return 0, parse_duration(text)
     if mode == "revision":
         if not text.isdecimal():
-            raise ValueError(f"auto-compaction-retention {text!r} is no number of revisions")
+            raise ValueError(f"{text!r} is no number of revisions")
         return int(text), 0.0
     raise ValueError(f"auto-compaction-mode {mode!r} is neither 'periodic' nor 'revision'")
 

@@ -42,14 +42,15 @@ def setting(
     help: str | None = None,
     unit: str | None = None,
     flag: str | None = None,
+    shown: str | None = None,
     factory: Any = dataclasses.MISSING,
 ) -> Any:
     """A dataclass field with what its flag needs. Without ``default`` and ``factory`` the setting is required.
 
     ``unit`` is shown in the help; ``"s"`` also reads ``500ms``, ``5m``, ``2h``, and ``"bytes"`` reads ``8Gi``, ``64M``.
-    ``flag`` overrides the flag's name (without dashes in front).
+    ``flag`` overrides the flag's name (without dashes in front), ``shown`` what the help gives as the default.
     """
-    metadata = {"help": help, "unit": unit, "flag": flag}
+    metadata = {"help": help, "unit": unit, "flag": flag, "shown": shown}
     if factory is not dataclasses.MISSING:
         return dataclasses.field(default_factory=factory, metadata=metadata)
     if default is dataclasses.MISSING:
@@ -77,6 +78,7 @@ class _Field:
     unit: str | None
     help: str
     default: Any  # dataclasses.MISSING when required
+    shown: str
 
     @property
     def boolean(self) -> bool:
@@ -154,7 +156,7 @@ def usage(config: type[Any], *, prog: str, description: str = "") -> str:
     for field in _fields(config):
         head = f"  --{field.flag}" + ("" if field.boolean else f" {placeholder(field.type)}")
         lines.append(head)
-        tail = "required" if field.default is dataclasses.MISSING else f"default: {shown(field.default)}"
+        tail = "required" if field.default is dataclasses.MISSING else f"default: {field.shown}"
         unit = f"in {field.unit}; " if field.unit else ""
         more = "repeatable; " if field.repeated else ""
         lines += textwrap.wrap(
@@ -190,6 +192,7 @@ def _fields(config: type[Any]) -> list[_Field]:
                 unit=field.metadata.get("unit"),
                 help=field.metadata.get("help") or documented.get(field.name, ""),
                 default=default,
+                shown=field.metadata.get("shown") or shown(default),
             )
         )
     return fields
@@ -260,6 +263,9 @@ def _read_file(path: str, fields: Sequence[_Field], problems: list[str]) -> dict
         document = yaml.safe_load(Path(path).read_text())
     except OSError as error:
         problems.append(f"--config: cannot read {path}: {error.strerror}")
+        return {}
+    except UnicodeDecodeError:
+        problems.append(f"--config: {path} is not YAML: it is no text in UTF-8")
         return {}
     except yaml.YAMLError as error:
         problems.append(f"--config: {path} is not YAML: {error}")

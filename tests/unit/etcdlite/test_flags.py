@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -10,10 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from actors import System, VirtualClock
 from etcdlite import flags, logs
+from etcdlite.app import EtcdLite
 from etcdlite.config import Config
 from etcdlite.etcd_flags import BOOLEANS, VALUES
 from machinery.process.settings import HelpAsked, SettingsError
+from machinery.rpc import LocalChannel
+from tests.support.etcd import EtcdClient
 
 
 def parse(*words: str, **variables: str) -> flags.Parsed:
@@ -91,11 +97,35 @@ def test_what_cannot_matter_is_named() -> None:
         (("--discovery-srv=example.com",), "--discovery-srv: there are no members to discover"),
         (("--enable-v2=true",), "--enable-v2: the v2 API is not served"),
         (("--log-level=loud",), "--log-level: must be one of debug"),
+        (("--max-request-bytes=-1",), "--max-request-bytes: must be 1 or more, not -1"),
+        (("--max-txn-ops", "0"), "--max-txn-ops: must be 1 or more, not 0"),
+        (("--cache-bytes=-1Mi",), "--cache-bytes: must be 0 or more, not -1Mi"),
+        (("--auth-token-ttl", "-1"), "--auth-token-ttl: must be 0 or more, not -1"),
+        (("--watch-progress-notify-interval=-1s",), "--watch-progress-notify-interval: must be 0 or more, not -1s"),
+        (("--name=",), "--name: must not be empty"),
+        (("--data-dir", ""), "--data-dir: must name a directory, but is empty"),
+        (("--auto-compaction-retention=foo",), "--auto-compaction-retention: 'foo' is no duration"),
+        (
+            ("--auto-compaction-mode=revision", "--auto-compaction-retention=1h"),
+            "--auto-compaction-retention: '1h' is no number of revisions",
+        ),
+        (("--election-timeout=abc",), "--election-timeout: must be a whole number of 0 or more, not 'abc'"),
+        (("--grpc-keepalive-timeout=abc",), "--grpc-keepalive-timeout: must be a duration, for example 500ms"),
+        (("--pre-vote=maybe",), "--pre-vote: must be true or false, not 'maybe'"),
     ],
 )
 def test_what_is_refused(words: Sequence[str], text: str) -> None:
     (problem,) = problems(*words)
     assert problem.startswith(text)
+
+
+def test_what_has_a_meaning_to_etcd_is_taken() -> None:
+    config = parse("--auth-token-ttl=0", "--watch-progress-notify-interval=0", "--quota-backend-bytes=0").config
+    assert (config.auth_token_ttl, config.watch_progress_notify_interval, config.quota_backend_bytes) == (0, 0, 0)
+    assert parse("--corrupt-check-time=1m30.5s", "--warning-apply-duration", "0", "--max-wals=0").ignored
+    assert parse(ETCD_NAME="", ETCD_MAX_TXN_OPS="", ETCD_ELECTION_TIMEOUT="").config == Config(), "it says nothing"
+    (told,) = problems(ETCD_DATA_DIR="")
+    assert told.startswith("$ETCD_DATA_DIR: must name a directory")
 
 
 def test_a_problem_names_where_it_came_from(tmp_path: Path) -> None:
@@ -113,6 +143,10 @@ def test_a_problem_names_where_it_came_from(tmp_path: Path) -> None:
     assert "must hold a mapping" in problems("--config-file", str(file))[0]
     file.write_text("a: [")
     assert "is not YAML" in problems("--config-file", str(file))[0]
+    for binary in (b"\xff\xfe\x00name: x", bytes(range(256)), b"name: \x01"):
+        file.write_bytes(binary)
+        (told,) = problems("--config-file", str(file))
+        assert told.startswith(f"--config-file: {file} is not YAML") and "\n" not in told
 
 
 def test_help_and_version() -> None:
@@ -121,6 +155,8 @@ def test_help_and_version() -> None:
     with pytest.raises(flags.VersionAsked):
         parse("--version")
     text = flags.usage()
+    assert "default: http://127.0.0.1:2379)" in text and "default: where it listens)" in text
+    assert "None" not in text and not re.search(r"[a-z]_[a-z]", text), "flags are named as flags"
     assert "--quota-backend-bytes N" in text and "--config-file FILE" in text and "snapshot save|restore|status" in text
 
 
@@ -170,3 +206,20 @@ def test_logs_go_where_they_should(
     file.rename(tmp_path / "rotated")
     logging.getLogger("etcdlite.test").error("again")
     assert '"msg": "again"' in file.read_text()
+
+
+async def test_no_interval_of_progress_is_etcds_default() -> None:
+    """And not one notification after the other."""
+    clock = VirtualClock()
+    app = EtcdLite(Config(watch_progress_notify_interval=0), clock=clock)
+    async with System(app.spec(), clock=clock):
+        await app.ready()
+        client = EtcdClient(LocalChannel(app.services()))
+        async with client.watching() as watch:
+            await watch.create(b"k", progress_notify=True)
+            began = clock.monotonic()
+            reply = asyncio.ensure_future(watch.next())
+            await clock.advance(seconds=599)
+            assert not reply.done()
+            await clock.advance(seconds=2)
+            assert not (await reply).events and clock.monotonic() - began < 602
