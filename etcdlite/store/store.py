@@ -23,7 +23,7 @@ from etcdlite.metrics.counts import Counts
 from etcdlite.model import Change, DeleteResult, PutResult, RangeResult, TxnResult, position_limit
 from etcdlite.rpc.header import Header
 from etcdlite.store import txn
-from etcdlite.store.alarms import CORRUPT, NOSPACE, Alarms, setting_of
+from etcdlite.store.alarms import ADVICE, CORRUPT, NAMES, NOSPACE, Alarms, setting_of
 from etcdlite.store.committer import Committer, to_the_end
 from etcdlite.store.compaction import Compactor
 from etcdlite.store.export import Export, write_file
@@ -206,7 +206,14 @@ class Store:
         """Raise or disarm an alarm. False when it was so already. Raises NoSpace, FileFault: it is raised still."""
         if not self.alarms.set(kind, member, raised=raised):
             return False
-        log.warning("alarm changed kind=%d member=%x raised=%s size=%s", kind, member, raised, self.size)
+        name, size = NAMES.get(kind, str(kind)), self.size
+        if raised:
+            then = ADVICE.get(kind, "none")
+            log.warning(
+                "alarm raised alarm=%s member=%x size=%d used=%d next=%r", name, member, size.total, size.used, then
+            )
+        else:
+            log.warning("alarm disarmed alarm=%s member=%x size=%d used=%d", name, member, size.total, size.used)
         self.committer.setting(setting_of(kind, member), int(raised))
         if not raised:
             self.committer.reversible(partial(self.alarms.load, {setting_of(kind, member): 1}))
