@@ -54,6 +54,13 @@ def fault_of(error: BaseException, path: pathlib.Path) -> StoreError | None:
     return None
 
 
+def is_full(error: BaseException) -> bool:
+    """True when there was no room on the disk."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+
+
 def refusal(error: Exception, path: pathlib.Path) -> DatabaseError:
     """Why a store cannot start from this file: what, where, and what to do."""
     if isinstance(error, DatabaseError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import pathlib
 import sys
 from typing import Any
@@ -38,11 +37,11 @@ def check(arguments: argparse.Namespace) -> str:
 async def run(arguments: argparse.Namespace) -> int:
     """Check. Raises ToolError, DatabaseError, OSError, RpcError."""
     if arguments.file is not None:
-        found = await asyncio.to_thread(status.read, arguments.file)
+        found = status.read(arguments.file)
         _good(arguments.file, found)
         return 0
     if arguments.data_dir is not None:
-        found = await asyncio.to_thread(_directory, arguments.data_dir)
+        found = _directory(arguments.data_dir)
         _good(arguments.data_dir, found)
         return 0
     return await _running(arguments)

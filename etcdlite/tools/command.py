@@ -1,6 +1,7 @@
 """The command line of the tools: which there are, their flags, and how a failure is told.
 
-Exit codes: 0 done, 1 it could not be done, 2 the command line is wrong. A failure is one line on standard error.
+Exit codes: 0 done, 1 it could not be done, 2 the command line is wrong, 130 and 143 SIGINT and SIGTERM ended it. A
+failure is one line on standard error.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import difflib
 import os
 import re
+import signal
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -18,6 +20,7 @@ from typing import NoReturn
 from etcdlite.errors import DatabaseError
 from etcdlite.tools import check, compact, defrag, endpoint, restore, save, status, version
 from etcdlite.tools.failure import ToolError
+from etcdlite.tools.interruption import interruptible
 from machinery.rpc.api import Code, RpcError
 
 PROG = "python -m etcdlite"
@@ -37,28 +40,37 @@ class _Parser(argparse.ArgumentParser):
 def main(words: Sequence[str]) -> int:
     """Run the command that the words name; returns the exit code."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what is wrong is told here
+    with interruptible() as interruption:
+        problem, code = _outcome(words)
+        if interruption.number:  # whatever failed, failed by it
+            problem, code = f"interrupted by {interruption.name}; nothing half done is left", interruption.exit_code
+    if problem:
+        _say(problem)
+    return code
+
+
+def _outcome(words: Sequence[str]) -> tuple[str, int]:
+    """Why it failed, "" when it did not or said so itself; and the exit code."""
     try:
         arguments = parser().parse_args(words)
         problem = arguments.check(arguments)
         if problem:
-            _say(problem)
-            return USAGE
-        return int(asyncio.run(arguments.run(arguments)))
+            return problem, USAGE
+        return "", int(asyncio.run(arguments.run(arguments)))
     except SystemExit as ended:
-        return int(ended.code or 0) if not isinstance(ended.code, str) else FAILED
+        return "", int(ended.code or 0) if not isinstance(ended.code, str) else FAILED
     except RpcError as error:
         connected = error.code is not Code.UNAVAILABLE or error.message.startswith(("etcdserver: ", "etcdlite: "))
         where = arguments.endpoints or endpoint.DEFAULT
-        _say(error.message if connected else endpoint.unreachable(where, error.message))
+        return error.message if connected else endpoint.unreachable(where, error.message), FAILED
     except sqlite3.Error as error:
-        _say(f"SQLite: {error}")
+        return f"SQLite: {error}", FAILED
     except OSError as error:
-        _say(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+        return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error), FAILED
     except (ToolError, DatabaseError, ValueError) as error:
-        _say(str(error))
+        return str(error), FAILED
     except KeyboardInterrupt:
-        _say("interrupted")
-    return FAILED
+        return "interrupted", 128 + signal.SIGINT
 
 
 def parser() -> argparse.ArgumentParser:

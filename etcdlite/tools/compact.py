@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import itertools
 import pathlib
 import sys
@@ -43,7 +42,7 @@ def check(arguments: argparse.Namespace) -> str:
 async def run(arguments: argparse.Namespace) -> int:
     """Compact. Raises ToolError, DatabaseError, RpcError."""
     if arguments.data_dir is not None:
-        revision = await asyncio.to_thread(compact, arguments.data_dir, arguments.revision)
+        revision = compact(arguments.data_dir, arguments.revision)
     else:
         revision = await _running(arguments)
     print(f"compacted revision {revision}")

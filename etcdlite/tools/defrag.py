@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import pathlib
 from typing import Any
 
@@ -28,7 +27,7 @@ def add_to(commands: Any) -> None:
 async def run(arguments: argparse.Namespace) -> int:
     """Defragment. Raises ToolError, DatabaseError, RpcError."""
     if arguments.data_dir is not None:
-        before, after = await asyncio.to_thread(defragment, arguments.data_dir)
+        before, after = defragment(arguments.data_dir)
         print(f"Finished defragmenting directory[{arguments.data_dir}]: {_change(before.total, after.total)}")
         return 0
     async with endpoint.connected(arguments) as channel:

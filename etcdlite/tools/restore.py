@@ -9,8 +9,9 @@ everything again.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
+import fcntl
+import glob
 import os
 import pathlib
 import secrets
@@ -18,10 +19,12 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 from etcdlite.model import SHIFT
-from etcdlite.store.place import FILE
+from etcdlite.store.faults import is_full
+from etcdlite.store.place import FILE, LOCK
 from etcdlite.store.points import Point, Reach, pass_by
 from etcdlite.tools.failure import ToolError
 from etcdlite.tools.save import sync_directory
@@ -69,7 +72,7 @@ async def run(arguments: argparse.Namespace) -> int:
     """Restore. Raises ToolError, OSError, sqlite3.Error."""
     target: pathlib.Path = arguments.data_dir
     bump: int = arguments.bump_revision
-    revision = await asyncio.to_thread(restore, arguments.file, target, bump=bump, trust=arguments.skip_hash_check)
+    revision = restore(arguments.file, target, bump=bump, trust=arguments.skip_hash_check)
     print(f"Restored {arguments.file} to {target}, at revision {revision}")
     if bump:
         print(
@@ -93,17 +96,40 @@ def restore(path: pathlib.Path, target: pathlib.Path, *, bump: int, trust: bool,
             raise ToolError(f"{path}: no sha256 at its end; a copy of a database file is taken with --skip-hash-check")
         snapshot.verify()
     target.parent.mkdir(parents=True, exist_ok=True)
-    building = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.name}.restore-", dir=target.parent))  # mode 0700
+    sweep(target)
+    building = pathlib.Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))  # mode 0700
     try:
-        revision = _build(snapshot, building / FILE, bump, reach)
-        sync_directory(building)
-        reach(Point.RESTORE_BUILT)
-        os.rename(building, target)
-    except BaseException:
+        with _locked(building):
+            revision = _build(snapshot, building / FILE, bump, reach)
+            sync_directory(building)
+            reach(Point.RESTORE_BUILT)
+            os.rename(building, target)
+    except BaseException as error:
         shutil.rmtree(building, ignore_errors=True)
+        if is_full(error):
+            raise ToolError(f"{target}: the disk is full; make room there, or restore into another directory") from None
         raise
     sync_directory(target.parent)
     return revision
+
+
+def sweep(target: pathlib.Path) -> None:
+    """Delete what restores to this directory left behind that were killed. Nobody holds the lock in it."""
+    for left in target.parent.glob(f"{glob.escape(_prefix(target))}*"):
+        with contextlib.suppress(BlockingIOError, FileNotFoundError), _locked(left, again=True):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(building: pathlib.Path, *, again: bool = False) -> Iterator[None]:
+    """Hold the lock of a directory, as a server would hold it. Raises BlockingIOError for one that is held."""
+    with (building / LOCK).open("r+" if again else "x") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+def _prefix(target: pathlib.Path) -> str:
+    return f".{target.name}.restore-"
 
 
 def _build(snapshot: SnapshotFile, target: pathlib.Path, bump: int, reach: Reach) -> int:

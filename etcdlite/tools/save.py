@@ -34,13 +34,15 @@ async def run(arguments: argparse.Namespace) -> int:
     part = target.with_name(f"{target.name}.part")
     async with endpoint.connected(arguments) as channel:
         try:
-            with await asyncio.to_thread(_create, part) as file:
+            with _create(part) as file:  # at once: what a signal ends here has no file, or this one
                 await _receive(channel, file)
                 await asyncio.to_thread(_settle, file)
             await asyncio.to_thread(_put_in_place, part, target)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
+        except BaseException as error:
+            with contextlib.suppress(OSError):
                 part.unlink()
+            if isinstance(error, OSError) and error.errno is not None:
+                raise ToolError(f"{target}: cannot be written: {os.strerror(error.errno)}") from None
             raise
     print(f"Snapshot saved at {target}")
     print(f"next: python -m etcdlite snapshot status {target}", file=sys.stderr)

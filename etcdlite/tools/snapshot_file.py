@@ -77,6 +77,7 @@ def opened(path: pathlib.Path) -> Iterator[sqlite3.Connection]:
     with contextlib.closing(
         sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True, isolation_level=None)
     ) as file:
+        file.set_progress_handler(_let_signals_through, 1_000_000)
         try:
             settings = dict(file.execute("SELECT name, value FROM setting"))
         except sqlite3.DatabaseError as error:
@@ -84,6 +85,11 @@ def opened(path: pathlib.Path) -> Iterator[sqlite3.Connection]:
         if settings.get("format", 0) not in range(1, FORMAT + 1):
             raise ToolError(f"{path}: of format {settings.get('format', 0)}; this version reads format {FORMAT}")
         yield file
+
+
+def _let_signals_through() -> int:
+    """A check of a large file is one call into SQLite; Python handles signals between two steps of its own."""
+    return 0
 
 
 def whole(file: sqlite3.Connection, path: pathlib.Path) -> None:

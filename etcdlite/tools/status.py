@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import pathlib
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +34,7 @@ def add_to(commands: Any) -> None:
 
 async def run(arguments: argparse.Namespace) -> int:
     """Print it. Raises ToolError, OSError."""
-    found = await asyncio.to_thread(read, arguments.file)
+    found = read(arguments.file)
     print(told(found, arguments.write_out))
     return 0
 
