@@ -172,6 +172,8 @@ def _record(claim: Claim, settings: InitSettings) -> Record:
 def _settings(flags: Parsed) -> InitSettings:
     from pilothouse.init.settings import InitSettings
 
+    if "etcd-servers" in flags.given and not flags["etcd-servers"]:
+        raise UsageError("--etcd-servers: names no etcd, it is empty; leave it out for our own store")
     for port in ("apiserver-bind-port", "grpc-port", "grpc-token-port", "etcd-port", "units-port"):
         if not 0 < flags[port] < 65536:
             raise UsageError(f"--{port} must be between 1 and 65535, not {flags[port]}")

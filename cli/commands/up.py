@@ -132,6 +132,8 @@ def _store(flags: Parsed) -> EtcdServers | None:
 
     given = {name: flags[f"etcd-{name}"] for name in ("cafile", "certfile", "keyfile", "prefix")}
     if not flags["etcd-servers"]:
+        if "etcd-servers" in flags.given:
+            raise UsageError("--etcd-servers: names no etcd, it is empty; leave it out for our own store")
         for name in given:
             if f"etcd-{name}" in flags.given:
                 raise UsageError(f"--etcd-{name} goes with --etcd-servers")

@@ -195,3 +195,10 @@ def test_a_host_that_nobody_knows_is_said_without_grpcs_words(
     _failing(monkeypatch, ServiceUnavailable(said))
     assert main(["version"]) == 1
     assert capsys.readouterr().err.startswith("error: cannot reach the server: the host of foo:1 is not known\n")
+
+
+@pytest.mark.parametrize("command", ["up", "init"])
+def test_an_empty_etcd_is_not_our_own(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A variable that is not set must not end in a cluster whose objects are in memory."""
+    assert main([command, "--etcd-servers", ""]) == 1
+    assert capsys.readouterr().err.startswith("error: --etcd-servers: names no etcd, it is empty")
