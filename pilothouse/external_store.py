@@ -1,4 +1,5 @@
-"""Looks at an etcd before a cluster is started on it: who answers, whether there is a quorum, whose cluster is there.
+"""Looks at an etcd before a cluster is started on it: who answers, whether they belong together, whether there is a
+quorum, whose cluster is there.
 
 One dead member is no reason not to start. None that answers, or a majority that does not, is told at once and with its
 cause, rather than by a start that does not end.
@@ -42,7 +43,7 @@ _SIGNS = (
 
 
 class StoreUnreachable(Exception):
-    """The text names the endpoints and the cause."""
+    """It cannot be used. The text names the endpoints and the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,14 @@ class Found:
 
 async def examine(servers: EtcdServers, *, prefix: str, clock: Clock) -> Found:
     """Raises StoreUnreachable, and TlsError for certificates that cannot be used."""
-    answers = await asyncio.gather(*(_ask(servers.member(url)) for url in servers.urls))
-    silent = {url: why for url, why in zip(servers.urls, answers, strict=True) if why}
+    answers = dict(zip(servers.urls, await asyncio.gather(*map(_ask, map(servers.member, servers.urls))), strict=True))
+    silent = {url: answer for url, answer in answers.items() if isinstance(answer, str)}
     if len(silent) == len(servers.urls):
         raise StoreUnreachable("; ".join(f"{url}: {why}" for url, why in silent.items()))
     live = tuple(url for url in servers.urls if url not in silent)
+    if len({answers[url] for url in live}) > 1:
+        named = ", ".join(f"{url} is of cluster {answers[url]:x}" for url in live)
+        raise StoreUnreachable(f"not the members of one etcd: {named}; name those of one")
     channel = EtcdServers(live, servers.files).channel(clock)
     try:
         root_ca = key_of(RESOURCES[GVR("", "v1", "configmaps")], "kube-system", "kube-root-ca.crt")
@@ -77,16 +81,16 @@ async def examine(servers: EtcdServers, *, prefix: str, clock: Clock) -> Found:
     return Found(silent, _authority(found.value) if found else "")
 
 
-async def _ask(channel: Channel) -> str:
-    """Why a member does not answer; "" when it does."""
+async def _ask(channel: Channel) -> int | str:
+    """The id of a member's cluster, or why it does not answer."""
     request = messages("etcdserverpb").StatusRequest()
     try:
-        await Stub(channel, "etcdserverpb.Maintenance").Status(request, timeout=MEMBER_SECONDS)
+        reply = await Stub(channel, "etcdserverpb.Maintenance").Status(request, timeout=MEMBER_SECONDS)
+        return int(reply.header.cluster_id)
     except RpcError as error:
         return cause_of(error)
     finally:
         await channel.close()
-    return ""
 
 
 def cause_of(error: RpcError) -> str:

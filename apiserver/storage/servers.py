@@ -9,6 +9,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from actors import Clock
+from apiserver.storage.same_cluster import ClusterId, SameClusterChannel
 from machinery.pki.tls import Identity, TlsFiles, channel_credentials
 from machinery.rpc.api import Channel
 from machinery.rpc.failover import FailoverChannel
@@ -52,17 +53,24 @@ class EtcdServers:
 
     def channel(self, clock: Clock) -> Channel:
         """To whichever member answers. Connects when it is used; certificates are read now and when they change. Raises
-        TlsError."""
+        TlsError. A member of another cluster than the first that answered is refused."""
+        cluster = ClusterId()
         if not self.secure:
-            return self._over(None, clock)
-        return RenewingChannel(lambda: self._over(self.files.read().checked(), clock), self.files.version, clock=clock)
+            return self._over(None, cluster, clock)
+        return RenewingChannel(
+            lambda: self._over(self.files.read().checked(), cluster, clock), self.files.version, clock=clock
+        )
 
     def member(self, url: str) -> Channel:
         """To that member alone. Raises TlsError."""
         return self._connect(url, self.files.read().checked() if self.secure else None)
 
-    def _over(self, identity: Identity | None, clock: Clock) -> Channel:
-        connect: dict[str, Callable[[], Channel]] = {url: partial(self._connect, url, identity) for url in self.urls}
+    def _over(self, identity: Identity | None, cluster: ClusterId, clock: Clock) -> Channel:
+        def member(url: str) -> Channel:
+            channel = self._connect(url, identity)
+            return SameClusterChannel(channel, url, cluster) if len(self.urls) > 1 else channel
+
+        connect: dict[str, Callable[[], Channel]] = {url: partial(member, url) for url in self.urls}
         return FailoverChannel(connect, repeatable=READS, clock=clock)
 
     def _connect(self, url: str, identity: Identity | None) -> Channel:

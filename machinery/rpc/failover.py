@@ -28,14 +28,16 @@ PATIENCE = 5.0
 ROUND_SECONDS = (0.05, 0.5)
 """The wait before the second round, and the longest: each is twice the one before."""
 
-_NEVER_LEFT = ("failed to connect to all addresses", "errors resolving ", "DNS resolution failed")
+NOT_ASKED = "not asked: "
+"""How the message of an UNAVAILABLE begins when a channel refused to pass the call on."""
+_NEVER_LEFT = ("failed to connect to all addresses", "errors resolving ", "DNS resolution failed", NOT_ASKED)
 _LEAVE = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 _STREAM_LOST = (Code.UNAVAILABLE, Code.INTERNAL)
 """INTERNAL is gRPC's own word for a stream that was refused while its first request was on its way."""
 
 
 def never_left(error: RpcError) -> bool:
-    """Whether a call certainly reached no server: gRPC found no connection to send it on."""
+    """Whether a call certainly reached no server: there was no connection to send it on, or none that may be used."""
     return error.code is Code.UNAVAILABLE and error.message.startswith(_NEVER_LEFT)
 
 
