@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import socket
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from etcdlite.__main__ import main
+from etcdlite.serve import parse
 from etcdlite.store.faults import refusal
 from tests.unit.etcdlite.test_tools import store_of
 
+ROOT = Path(__file__).parents[3]
 Line = Callable[..., str]
 
 
@@ -89,3 +93,16 @@ def test_damage_is_told_the_same_wherever_it_is_found(tmp_path: Path, line: Line
         told = flipped(offset)
         assert "data: cannot be used as data directory: store.db is damaged (" in told
         assert told.endswith("restore a snapshot into an empty directory")
+
+
+def test_it_is_a_command_of_its_own() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    module, _, name = scripts["etcdlite"].partition(":")
+    assert getattr(importlib.import_module(module), name) is main
+
+
+def test_certificates_for_nothing_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    parse(["--cert-file", "nope", "--key-file", "nope"])
+    assert "ignored, since no URL begins with https://" in capsys.readouterr().err
+    parse(["--cert-file", "nope", "--key-file", "nope", "--listen-client-urls", "https://127.0.0.1:0"])
+    assert not capsys.readouterr().err
