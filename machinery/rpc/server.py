@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import logging
 import os
 import socket
 import ssl
@@ -23,15 +22,12 @@ from typing import Any
 from actors import Actor, ChildSpec, Strategy, Supervisor
 from machinery.rpc.api import MAX_MESSAGE_BYTES
 from machinery.rpc.counts import CallCounts
+from machinery.rpc.handshakes import Accepted, Handshakes
 from machinery.rpc.http2.connection import Connection, Start
 from machinery.rpc.http2.head import Handler
 from protos.pool import service
 
 BACKLOG = 1024
-HANDSHAKE_SECONDS = 20.0
-"""Longest TLS handshake."""
-
-log = logging.getLogger(__name__)
 
 
 class GrpcServer(Supervisor):
@@ -122,12 +118,15 @@ class _Listener(Actor):
         self._foreign = foreign
         self._max_message = max_message
         self._grace = grace
+        self._handshakes: Handshakes | None = None
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._lost = asyncio.Event()
         self._paths: list[str] = []
 
     async def setup(self) -> None:
+        if self._credentials is not None:
+            self._handshakes = Handshakes(self._credentials, self.clock)
         self._bound([await self._listen(address) for address in self._addresses])
 
     async def teardown(self) -> None:
@@ -181,8 +180,8 @@ class _Listener(Actor):
         return f"{host}:{sockets[0].getsockname()[1]}"
 
     def _protocol(self) -> asyncio.Protocol:
-        if self._credentials is not None:
-            return _Secured(self._handshake)
+        if self._handshakes is not None:
+            return Accepted(partial(self._handshake, self._handshakes))
         connection = self._connection()
         self._connections.add(connection)
         return connection
@@ -200,38 +199,15 @@ class _Listener(Actor):
         self._connections.discard(connection)
         self._lost.set()
 
-    def _handshake(self, transport: asyncio.Transport) -> None:
-        self.spawn(self._secure(transport), name="handshake")
+    def _handshake(self, handshakes: Handshakes, transport: asyncio.Transport) -> None:
+        self.spawn(self._secure(handshakes, transport), name="handshake")
 
-    async def _secure(self, transport: asyncio.Transport) -> None:
-        assert self._credentials is not None
+    async def _secure(self, handshakes: Handshakes, transport: asyncio.Transport) -> None:
         connection = self._connection()
-        try:
-            secured = await asyncio.get_running_loop().start_tls(
-                transport, connection, self._credentials, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
-            )
-        except OSError as error:  # an SSLError, or a peer that left or did not go on
-            log.info("handshake failed error=%s", error)
-            transport.abort()
-        except asyncio.CancelledError:
-            transport.abort()
-            raise
-        else:
-            if secured is not None and not connection.closed:
-                self._connections.add(connection)
-                connection.connection_made(secured)
-
-
-class _Secured(asyncio.Protocol):
-    """A connection that has yet to become a secure one; nothing is read before."""
-
-    def __init__(self, handshake: Callable[[asyncio.Transport], None]) -> None:
-        self._handshake = handshake
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.pause_reading()
-        self._handshake(transport)
+        secured = await handshakes.secure(transport, connection)
+        if secured is not None and not connection.closed:
+            self._connections.add(connection)
+            connection.connection_made(secured)
 
 
 def _bind(host: str, port: int) -> list[socket.socket]:

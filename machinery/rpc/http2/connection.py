@@ -134,6 +134,7 @@ class Connection(asyncio.Protocol):
         self._output.clear()
         for exchange in tuple(self.exchanges.values()):
             self._drop(exchange, Code.CANCELLED, "the client is gone")
+        self.turns.close()
         self._lost(self)
 
     def eof_received(self) -> bool | None:

@@ -50,3 +50,16 @@ class Turns:
             if not turn.done():
                 turn.set_result(None)
             self.admit()
+
+    def close(self) -> None:
+        """The connection is no more, and is free when nobody else knows it."""
+        self._full = _always
+        self._begun = _nothing
+
+
+def _always() -> bool:
+    return True
+
+
+def _nothing() -> None:
+    """Nobody is there to be told."""
