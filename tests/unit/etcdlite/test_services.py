@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
@@ -334,16 +336,20 @@ async def test_a_hash_of_a_damaged_file_is_none(tmp_path: Path) -> None:
         assert "alarm:CORRUPT" in told.errors[0]
 
 
-async def test_a_snapshot_that_finds_no_room_is_refused(tmp_path: Path) -> None:
+async def test_a_snapshot_that_finds_no_room_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> tuple[int, str]:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "snapshot-abc.tmp"))
+
     clock = SystemClock()
-    app = EtcdLite(Config(data_dir=str(tmp_path / "data")), clock=clock)
+    app = EtcdLite(Config(data_dir=str(tmp_path)), clock=clock)
     async with System(app.spec(), clock=clock):
         await app.ready()
-        (tmp_path / "data").rename(tmp_path / "moved")
+        monkeypatch.setattr(tempfile, "mkstemp", full)
         snapshot = Stub(LocalChannel(app.services()), "etcdserverpb.Maintenance").Snapshot(pb.SnapshotRequest())
         with pytest.raises(RpcError) as caught:
             await anext(snapshot)
-        assert caught.value.code is Code.UNAVAILABLE and "snapshot" in caught.value.message
+        told = f"etcdlite: snapshot: {tmp_path}: No space left on device"
+        assert (caught.value.code, caught.value.message) == (Code.UNKNOWN, told)
 
 
 async def test_what_a_crash_left_of_a_snapshot_is_removed_at_the_start(tmp_path: Path) -> None:
