@@ -9,6 +9,8 @@ import textwrap
 
 import pytest
 
+from actors.reports import with_traceback
+
 PROGRAM = """
     import sys
     from actors import Actor, ChildSpec, Supervisor
@@ -93,3 +95,11 @@ def test_usr1_dumps_the_tree_and_the_stacks() -> None:
             assert line, "the dump ended without a stack"
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
+
+
+def test_a_refusal_told_in_a_sentence_needs_no_traceback() -> None:
+    """`OSError("cannot listen on ...")` has no number; a subclass without one is a surprise."""
+    assert with_traceback(OSError("cannot listen on unix:/x: No such file or directory")) is None
+    assert with_traceback(OSError(98, "port in use")) is None
+    surprise = ConnectionError("lost")
+    assert with_traceback(surprise) is surprise
