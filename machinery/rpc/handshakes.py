@@ -82,12 +82,14 @@ class Handshakes:
 
 def cause(error: OSError) -> str:
     """Why a handshake failed, in words."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the client's certificate: {error.verify_message}"
     if isinstance(error, ssl.SSLEOFError):
         return "the client left"
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or str(error)).lower().replace("_", " ")
+    if isinstance(error, ssl.SSLError):  # OpenSSL's own have attributes; what our policy raises has a text alone
+        message = getattr(error, "verify_message", None)
+        if message:
+            return f"the client's certificate: {message}"
+        reason = getattr(error, "reason", None)
+        return reason.lower().replace("_", " ") if reason else str(error)
     if isinstance(error, ConnectionAbortedError):
         return f"not done within {HANDSHAKE_SECONDS:g} seconds"
     if isinstance(error, ConnectionError):

@@ -124,11 +124,13 @@ async def test_the_log_names_the_peer_and_the_cause_and_is_not_flooded(
     ("error", "words"),
     [
         (ssl.SSLEOFError(8, "EOF occurred"), "the client left"),
+        (ssl.SSLCertVerificationError("not for this host"), "not for this host"),
+        (ssl.SSLError("no"), "no"),
         (ConnectionResetError(), "the client left"),
         (ConnectionAbortedError("SSL handshake is taking longer"), "not done within 10 seconds"),
         (OSError(113, "No route to host"), "No route to host"),
     ],
-    ids=["end", "reset", "time", "other"],
+    ids=["end", "policy", "tls", "reset", "time", "other"],
 )
 def test_causes(error: OSError, words: str) -> None:
     assert words in handshakes.cause(error)
