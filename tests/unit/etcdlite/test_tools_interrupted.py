@@ -8,7 +8,7 @@ import fcntl
 import os
 import signal
 import sqlite3
-import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,8 @@ def test_a_signal_ends_a_long_check(saved: Path, tool: Tool, monkeypatch: Any) -
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
     def checked(file: sqlite3.Connection, path: Path) -> None:
-        with subprocess.Popen(["kill", "-TERM", str(os.getpid())]):
-            file.execute(endless).fetchall()
+        threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGTERM)).start()
+        file.execute(endless).fetchall()
 
     monkeypatch.setattr("etcdlite.tools.status.whole", checked)
     assert "interrupted by SIGTERM" in tool("snapshot", "status", saved, code=143)
