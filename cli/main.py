@@ -11,7 +11,6 @@ import importlib
 import io
 import itertools
 import logging
-import os
 import re
 import signal
 import sys
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 from cli.command import GLOBAL_FLAGS, Command, global_help, help_text
 from cli.errors import CliError, ServerError, UsageError, in_words
 from cli.flags import Parsed, first_argument, parse
+from machinery.process import output
 
 if TYPE_CHECKING:
     from machinery.errors import ApiError
@@ -100,13 +100,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except BrokenPipeError:
         # the reader of a pipe (head, say) went away: not our error, and nothing more can be printed
-        _drop_the_rest()
+        output.drop_the_rest()
         return 141
     except OSError as error:
         # the machine's doing, a full disk say; what a command expects of it, the command has said in its own words
         _show_details()
         print(f"error: {in_words(error)}", file=sys.stderr)
-        _drop_the_rest()
+        output.drop_the_rest()
         return 1
     except Exception as error:
         _show_details()
@@ -114,14 +114,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = "" if verbosity > 1 else " (run it again with -v=8 for the details)"
         print(f"error: internal error: {said}{hint}", file=sys.stderr)
         return 1
-
-
-def _drop_the_rest() -> None:
-    """Let go of what standard output holds and cannot write: the interpreter would try again at its end."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _speak_utf8() -> None:

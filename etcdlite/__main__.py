@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
+
+from machinery.process import output
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -13,9 +14,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words == ["help"]:
         words = ["--help"]
     try:
-        return _run(words)
+        code = _run(words)
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:  # whoever read this has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output.drop_the_rest()
+        return 1
+    except OSError as error:
+        print(f"etcdlite: {error.strerror or error}", file=sys.stderr)
+        output.drop_the_rest()
         return 1
 
 

@@ -421,3 +421,19 @@ def test_versions() -> None:
 )
 def test_bad_command_lines(word: str, text: str) -> None:
     assert text in tool(word, code=2)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_a_reader_that_leaves_and_a_full_disk_are_no_words_of_the_interpreters(unbuffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    command = f"{sys.executable} -m etcdlite --help"
+    left = subprocess.run(
+        f"{command} | true", shell=True, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert left.stderr == ""
+    if Path("/dev/full").exists():
+        full = subprocess.run(
+            f"{command} > /dev/full",
+            shell=True, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (full.returncode, full.stderr) == (1, "etcdlite: No space left on device\n")
