@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
 import functools
@@ -139,7 +140,7 @@ def etcd_version() -> tuple[int, ...]:
     return tuple(int(part) for part in told.split()[2].split("."))
 
 
-class StoreProcess:
+class StoreProcess(abc.ABC):
     """A server as a process of its own, on a data directory and ports that stay: it can be killed and started again."""
 
     def __init__(self, directory: pathlib.Path) -> None:
@@ -149,9 +150,9 @@ class StoreProcess:
         self.address = f"127.0.0.1:{self.port}"
         self._process: subprocess.Popen[str] | None = None
 
+    @abc.abstractmethod
     def command(self) -> list[str]:
         """What to run."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Run it, and return once it serves. One that ended by itself is cleared away."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from machinery.rpc.http2.connection import Connection
 from machinery.rpc.http2.exchange import Exchange
 from machinery.rpc.server import GrpcServer
 from tests.support.etcd import EtcdClient, pb
+from tests.support.memory import held, traced
 from tests.unit.etcdlite.test_app import running, until
 from tests.unit.machinery.rpc.http2.test_server import Raw, head, message, window
 
@@ -34,23 +34,6 @@ async def serving() -> AsyncIterator[tuple[EtcdClient, EtcdLite, str]]:
         spec = ChildSpec("server", lambda: GrpcServer(app.services(), ["127.0.0.1:0"], bound=addresses.extend))
         async with System(spec, clock=SystemClock()):
             yield store, app, addresses[0]
-
-
-@contextlib.contextmanager
-def traced() -> Iterator[None]:
-    """Memory is counted, and only what nothing refers to any more is freed."""
-    gc.collect()
-    gc.disable()
-    tracemalloc.start()
-    try:
-        yield
-    finally:
-        tracemalloc.stop()
-        gc.enable()
-
-
-def held() -> int:
-    return tracemalloc.get_traced_memory()[0]
 
 
 def served() -> int:

@@ -7,10 +7,8 @@ import contextlib
 import gc
 import logging
 import ssl
-import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,6 +17,7 @@ from machinery.rpc import handshakes
 from machinery.rpc.http2 import frames
 from machinery.rpc.server import GrpcServer
 from tests.support.authority import Authority
+from tests.support.memory import held, traced
 
 PARTIAL = b"\x16\x03\x01\x02"
 """The begin of a greeting."""
@@ -44,22 +43,6 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110  # looked at from outside: there is no event to wait for
             await asyncio.sleep(0.01)
-
-
-@contextlib.contextmanager
-def traced() -> Any:
-    gc.collect()
-    gc.disable()
-    tracemalloc.start()
-    try:
-        yield
-    finally:
-        tracemalloc.stop()
-        gc.enable()
-
-
-def held() -> int:
-    return tracemalloc.get_traced_memory()[0]
 
 
 async def test_a_stalled_handshake_costs_little_ends_and_leaves_nothing(
